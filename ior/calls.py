@@ -1,0 +1,291 @@
+"""Calls as columns: the batch that travels through a graph, and what its columns mean.
+
+The unit of work is a `Batch` of up to 16384 calls held as numpy columns; there is no Python
+object per call on the way. Two schemas exist: a source gives *halves* (records with an
+enter side, an exit side, or both), `pair` makes *calls* of them.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import IntFlag
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ior import syscalls
+from ior.names import FileState, Names
+
+Array = npt.NDArray[Any]
+
+MAX_CALLS = 16384  # calls in one batch, at the most
+NONE_NS = -1  # an empty duration: no gap known, or a call that never returns
+RESTART_CODES = (-512, -513, -514, -516)  # the kernel's own, never seen by a program
+
+
+class Flag(IntFlag):
+    """Bits of the column `flags`; the same bits as `IOR_F_*` in bpf/ior.h."""
+
+    ENTER = 1 << 0  # the record has an enter side
+    EXIT = 1 << 1  # the record has an exit side
+    BREAK = 1 << 2  # something of this thread between the last record and this one is missing
+    FRESH = 1 << 3  # the first record of this thread
+    INTERRUPTED = 1 << 4  # the return is a restart code
+    RESTARTED = 1 << 5  # proven: the restart of this thread's last interrupted call
+    UNREADABLE = 1 << 6  # a path argument could not be read
+    FILE_LOST = 1 << 7  # `file`'s name was lost on its way
+    FILE2_LOST = 1 << 8
+    TASK_LOST = 1 << 9
+    ASKED = 1 << 10  # the second name is what was asked for, not the old file
+
+
+class Column(NamedTuple):
+    """What one column holds.
+
+    `kind` says how it is read: `int`, `bool`, `time` (ns since boot), `duration` (ns),
+    `size` (bytes), `text` (codes of `Names`), `syscall` (numbers), `family` (indexes into
+    the table's families), `errno`, `state` (`FileState`), `words` (n, 5).
+    `empty` is the value that means "none", where there is one: files leave the cell empty
+    and every comparison with it is false.
+    """
+
+    name: str
+    dtype: str
+    kind: str
+    doc: str
+    empty: int | None = None
+
+
+class Schema(NamedTuple):
+    """A named set of columns, in the order in which rows show them."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+HALVES = Schema(
+    "halves",
+    (
+        Column("enter_ns", "u8", "time", "entry, CLOCK_BOOTTIME", 0),
+        Column("exit_ns", "u8", "time", "return, CLOCK_BOOTTIME", 0),
+        Column("ret", "i8", "int", "return value; -errno for an error"),
+        Column("comm", "u4", "text", "command name at the time of the call", 0),
+        Column("pid", "u4", "int", "process (thread group) id"),
+        Column("tid", "u4", "int", "thread id"),
+        Column("nr", "u2", "syscall", "syscall number"),
+        Column("fd", "i4", "int", "descriptor where bytes go, or that is new; -1 without"),
+        Column("fd2", "i4", "int", "descriptor where bytes come from; -1 without"),
+        Column("file", "u4", "text", "file behind fd, or path argument", 0),
+        Column("old_file", "u4", "text", "file where bytes or names come from", 0),
+        Column("asked", "u4", "text", "path that was asked for", 0),
+        Column("flags", "u4", "int", "bits of Flag"),
+        Column("fd_flags", "u4", "int", "status flags of the open file"),
+        Column("cpu", "u2", "int", "processor that wrote the record"),
+        Column("epoch", "u4", "int", "generation of the run-time selection"),
+        Column("args", "u8", "words", "five argument words; their meaning is the kind's"),
+    ),
+)
+
+CALLS = Schema(
+    "calls",
+    (
+        Column("seq", "u8", "int", "number of the call in this run, from 0"),
+        Column("time_ns", "u8", "time", "entry, CLOCK_BOOTTIME"),
+        Column("gap_ns", "i8", "duration", "since the thread's previous call returned", NONE_NS),
+        Column("latency_ns", "i8", "duration", "from entry to return", NONE_NS),
+        Column("comm", "u4", "text", "command name at the time of the call", 0),
+        Column("pid", "u4", "int", "process (thread group) id"),
+        Column("tid", "u4", "int", "thread id"),
+        Column("syscall", "u2", "syscall", "the syscall"),
+        Column("family", "u1", "family", "the syscall's family"),
+        Column("fd", "i4", "int", "descriptor where bytes go, or that is new; -1 without"),
+        Column("ret", "i8", "int", "return value; -errno for an error"),
+        Column("errno", "u2", "errno", "error number, 0 without", 0),
+        Column("is_error", "?", "bool", "whether the call failed"),
+        Column("bytes", "i8", "size", "bytes read, written or transferred"),
+        Column("file", "u4", "text", "file behind fd, or path argument", 0),
+        Column("old_file", "u4", "text", "file where bytes or names come from", 0),
+        Column("fd2", "i4", "int", "descriptor where bytes come from; -1 without"),
+        Column("fd_flags", "u4", "int", "status flags of the open file"),
+        Column("asked", "u4", "text", "requested path where the opened file's differs", 0),
+        Column("file_state", "u1", "state", "cut, deleted, unreadable or unknown", 0),
+        Column("restarts", "u2", "int", "times that the kernel restarted the call"),
+        Column("filter_epoch", "u4", "int", "generation of the run-time selection"),
+        Column("args", "u8", "words", "five argument words; their meaning is the kind's"),
+    ),
+)
+
+
+class Origin(NamedTuple):
+    """Facts about the host and run that a batch comes from."""
+
+    arch: str  # as `ior.syscalls.table` takes it
+    wall_offset_ns: int  # add to a CLOCK_BOOTTIME time to get nanoseconds since 1970
+
+
+class Batch:
+    """Rows as read-only numpy columns, with the dictionary behind the text columns.
+
+    `batch["ret"]` is a column of shape (len(batch),) (`args`: (len(batch), 5)). Columns are
+    shared with every other consumer and cannot be written to. `family` of a batch of calls
+    and rows chosen by `select` are computed when they are first asked for.
+    """
+
+    __slots__ = ("_base", "_columns", "_index", "_length", "names", "origin", "schema")
+
+    def __init__(
+        self, schema: Schema, columns: Mapping[str, Array], names: Names, origin: Origin
+    ) -> None:
+        """Take `columns` (all of the same length) for a batch; they become read-only.
+
+        Raises ValueError if a column of the schema is missing (but `family`, which follows
+        from `syscall`) or lengths differ.
+        """
+        self.schema, self.names, self.origin = schema, names, origin
+        self._columns: dict[str, Array] = dict(columns)
+        self._base: Batch | None = None
+        self._index: Array | None = None
+        lengths = {len(column) for column in self._columns.values()}
+        missing = set(schema.names) - self._columns.keys() - {"family"}
+        if len(lengths) != 1 or missing:
+            raise ValueError(f"a batch of {schema.name}: lengths {lengths}, missing {sorted(missing)}")
+        self._length = lengths.pop()
+        for column in self._columns.values():
+            column.flags.writeable = False
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, name: str) -> Array:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._make(name)
+            column.flags.writeable = False
+            self._columns[name] = column
+        return column
+
+    def _make(self, name: str) -> Array:
+        if self._base is not None:
+            return cast(Array, self._base[name][self._index])
+        if name == "family" and "syscall" in self._columns:
+            return family_of(self.origin.arch)[self["syscall"]]
+        raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
+
+    def column(self, name: str) -> Column:
+        """Return what a column holds. Raises KeyError if the schema has none of that name."""
+        for column in self.schema.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
+
+    def select(self, chosen: Array) -> Batch:
+        """Return the rows chosen by a boolean mask, an index array or a slice's `arange`.
+
+        Columns are gathered when they are first read. A mask that keeps all returns self.
+        """
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
+            if len(chosen) == self._length:
+                return self
+        part = Batch.__new__(Batch)
+        part.schema, part.names, part.origin = self.schema, self.names, self.origin
+        part._columns, part._length = {}, len(chosen)
+        if self._base is not None and not self._columns and self._index is not None:
+            part._base, part._index = self._base, self._index[chosen]
+        else:
+            part._base, part._index = self, chosen
+        return part
+
+    def with_columns(self, added: Mapping[Column, Array]) -> Batch:
+        """Return a batch with columns added, or replaced where the name exists."""
+        new = {column.name: column for column in added}
+        kept = tuple(new.pop(column.name, column) for column in self.schema.columns)
+        columns = {column.name: self[column.name] for column in self.schema.columns}
+        columns |= {column.name: array for column, array in added.items()}
+        schema = Schema(self.schema.name, kept + tuple(new.values()))
+        return Batch(schema, columns, self.names, self.origin)
+
+    def text(self, name: str) -> list[str]:
+        """Return a column as text, one string a row; "" where it is empty."""
+        column, values = self.column(name), self[name]
+        decode = decoder(column.kind, self)
+        if decode is None:
+            raise TypeError(f"column '{name}' has no text form")
+        distinct, inverse = np.unique(values, return_inverse=True)
+        texts = [
+            "" if column.empty is not None and value == column.empty else decode(value)
+            for value in distinct.tolist()
+        ]
+        return [texts[i] for i in inverse.tolist()]
+
+    def map_text(self, name: str, function: Callable[[str], str]) -> Array:
+        """Apply `function` to a text column, once per distinct name; return the new codes."""
+        distinct, inverse = np.unique(self[name], return_inverse=True)
+        codes = [self.names.intern(function(self.names.text(code))) for code in distinct.tolist()]
+        return np.array(codes, np.uint32)[inverse]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dict, text decoded, empty cells None. For people, not for speed."""
+        cells: dict[str, Sequence[Any]] = {}
+        for column in self.schema.columns:
+            if column.kind in ("text", "syscall", "family", "errno", "state"):
+                cells[column.name] = self.text(column.name)
+            else:
+                values = self[column.name].tolist()
+                cells[column.name] = [None if v == column.empty else v for v in values]
+        for i in range(self._length):
+            yield {name: values[i] for name, values in cells.items()}
+
+    def nbytes(self) -> int:
+        """Return the bytes that the columns of this batch itself hold."""
+        return sum(column.nbytes for column in self._columns.values())
+
+
+def concat(batches: Sequence[Batch]) -> Batch:
+    """Join batches of one schema and one `Names` into one. Raises ValueError otherwise."""
+    first = batches[0]
+    if any(b.schema != first.schema or b.names is not first.names for b in batches):
+        raise ValueError("batches of different schemas or names cannot be joined")
+    columns = {name: np.concatenate([b[name] for b in batches]) for name in first.schema.names}
+    return Batch(first.schema, columns, first.names, first.origin)
+
+
+def decoder(kind: str, batch: Batch) -> Callable[[int], str] | None:
+    """Return the function from one value of a column of `kind` to its text."""
+    if kind == "text":
+        return batch.names.text
+    if kind == "syscall":
+        return syscalls.table(batch.origin.arch).name
+    if kind == "family":
+        return syscalls.table(batch.origin.arch).families.__getitem__
+    if kind == "errno":
+        return errno_name
+    if kind == "state":
+        return lambda value: FileState(value).name.lower()
+    return None if kind == "words" else str
+
+
+def errno_name(number: int) -> str:
+    """Return `ENOENT` for 2, the number itself where the C library has no name, "" for 0."""
+    return _errno.errorcode.get(number, str(number)) if number else ""
+
+
+_FAMILY_OF: dict[str, Array] = {}
+
+
+def family_of(arch: str) -> Array:
+    """Return the family's index in `table(arch).families` by syscall number, uint8."""
+    found = _FAMILY_OF.get(arch)
+    if found is None:
+        table = syscalls.table(arch)
+        index = {family: i for i, family in enumerate(table.families)}
+        found = np.array([index[table.family(nr)] for nr in range(syscalls.NR_LIMIT)], np.uint8)
+        _FAMILY_OF[arch] = found
+    return found

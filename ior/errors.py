@@ -1,0 +1,105 @@
+"""The errors that ior raises on purpose, each with the exit code that it becomes.
+
+    IorError                     1   a stage or sink failed, calls were abandoned
+    ├── UsageError               2   the command line asks for something that cannot be
+    │   └── NoSuchTarget         2   the pid or tid to trace is gone
+    ├── LossError                3   calls were lost and --fail-on-loss was given
+    ├── InputNotFound           66   no such pipeline, preset or capture
+    ├── UnsupportedHost         69   this kernel or machine cannot trace
+    ├── OutputError             73   an output cannot be created
+    ├── NotPermitted            77   the kernel does not let this user trace
+    ├── SpecError               78   the pipeline does not check
+    │   └── FilterError         78   a filter expression is wrong, with the place
+    ├── CommandNotExecutable   126   the command cannot be executed
+    ├── CommandNotFound        127   the command does not exist
+    └── StageFailed              1   a node of the graph raised
+
+Every message says what is wrong, where, and what to do about it; `ior.cli` prints it as
+one line and exits with `exit_code`. The binding's own `BpfError` lives beside the binding.
+"""
+
+from __future__ import annotations
+
+
+class IorError(Exception):
+    """Something that the user can understand and act on."""
+
+    exit_code = 1
+
+
+class UsageError(IorError, ValueError):
+    """The command line asks for something that does not exist or does not combine."""
+
+    exit_code = 2
+
+
+class NoSuchTarget(UsageError, ProcessLookupError):
+    """The process or thread to trace does not exist (any more)."""
+
+
+class LossError(IorError):
+    """Calls were lost and the user asked for that to be a failure."""
+
+    exit_code = 3
+
+
+class InputNotFound(IorError, FileNotFoundError):
+    """A file, preset or capture to read from does not exist."""
+
+    exit_code = 66
+
+
+class UnsupportedHost(IorError, OSError):
+    """This machine cannot trace; the message names the feature that it lacks."""
+
+    exit_code = 69
+
+
+class OutputError(IorError, OSError):
+    """An output cannot be created or written."""
+
+    exit_code = 73
+
+
+class NotPermitted(IorError, PermissionError):
+    """The kernel refuses; the message names the missing capability and the remedy."""
+
+    exit_code = 77
+
+
+class SpecError(IorError, ValueError):
+    """The pipeline does not check."""
+
+    exit_code = 78
+
+
+class FilterError(SpecError):
+    """A filter expression is wrong.
+
+    `source` is the expression, `start` and `end` the half-open range of characters that
+    the message is about.
+    """
+
+    def __init__(self, message: str, source: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.source, self.start, self.end = source, start, max(end, start + 1)
+
+    def caret(self) -> str:
+        """Return the expression with a line of carets under the place that is wrong."""
+        return f"{self.source}\n{' ' * self.start}{'^' * (self.end - self.start)}"
+
+
+class CommandNotExecutable(IorError, PermissionError):
+    """The command to trace exists and cannot be executed."""
+
+    exit_code = 126
+
+
+class CommandNotFound(IorError, FileNotFoundError):
+    """The command to trace does not exist."""
+
+    exit_code = 127
+
+
+class StageFailed(IorError, RuntimeError):
+    """A node of the graph raised; `__cause__` is what it raised."""

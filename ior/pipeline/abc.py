@@ -1,0 +1,157 @@
+"""The seams of a graph: what a source, a stage and a sink promise.
+
+A node is made from its config alone and does nothing until `start`. The framework calls
+the methods of one node one at a time, never two at once: `start`, then any number of
+`process` and `tick`, then `drain` once, then `close` (once, also after a failure; it must
+bear a second call and a node that never started). Methods may be plain or `async`.
+
+**Ownership.** A batch that arrives is shared with other consumers and read-only; a batch
+that is given away must not be changed any more. **Order.** Batches of one port arrive in
+the order in which they were given. **Loss.** Only an edge drops, and it counts what it
+drops; a node that leaves rows out on purpose books them with `Context.book`.
+**Cancellation.** Ending is orderly: the sources are stopped, then everybody drains. A task
+is cancelled only after a deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from ior.calls import CALLS, HALVES, Batch, Schema
+from ior.host.command import Command
+from ior.pipeline.clock import Clock
+from ior.pipeline.ledger import Ledger
+from ior.snapshots import Snapshot
+
+Output = Batch | Mapping[str, Batch] | None
+"""What a stage gives: a batch for its first port, batches by port, or nothing."""
+
+MaybeAsync = Output | Awaitable[Output]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node's own keys in the TOML. Subclass it; fields are the keys, defaults the defaults."""
+
+
+class Context(Protocol):
+    """What the framework gives a node when it starts."""
+
+    name: str  # the node's name in the pipeline
+    directory: Path  # relative paths in the pipeline are relative to this
+    clock: Clock
+    log: logging.Logger
+    of: tuple[str, ...]  # the nodes that this one looks at
+    command: Command | None  # the command under trace, stopped until every node has started
+
+    def warn(self, message: str) -> None:
+        """Report something that the user should know now; repeated ones are rate-limited."""
+
+    def book(self, *, filtered: int = 0, joined: int = 0, made: int = 0, failed: int = 0) -> None:
+        """Account for rows: left out on purpose, merged into others, made anew, failed."""
+
+    def hold(self, rows: int) -> None:
+        """Say how many rows this node holds back now, to be given later."""
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return the present snapshot of a node named in `of`."""
+
+    def ledger(self) -> Ledger:
+        """Return the books as they stand."""
+
+
+class Node(ABC):
+    """What sources, stages and sinks share."""
+
+    Config: ClassVar[type[Config]] = Config
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    async def start(self, ctx: Context) -> None:
+        """Acquire what is needed: open files, attach probes. Raise to refuse the whole run."""
+        self.ctx = ctx
+
+    async def close(self) -> None:
+        """Release everything."""
+
+
+class Source(Node):
+    """Makes batches.
+
+    `read` waits for the next batch and returns None at the end. `stop` asks for the end: no
+    more is captured, and what was captured before is still read. `books` gives the counters
+    of the ledger's `kernel` part (see `ior.pipeline.ledger.KERNEL`), empty where there is none.
+    """
+
+    gives: ClassVar[Schema] = HALVES
+
+    @abstractmethod
+    async def read(self) -> Batch | None:
+        """Return the next batch, or None when there will be no more."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask for the end; `read` gives what is left and then None. May be called twice."""
+
+    def books(self) -> Mapping[str, int]:
+        """Return the kernel side's counters."""
+        return {}
+
+
+class Stage(Node):
+    """Computes: takes batches, gives batches to its ports, or answers `snapshot`.
+
+    `takes` and `gives` name the schemas; `ports` the output ports, the first being the
+    default; a stage that ends the graph has none. `tick_s` asks for `tick` at that interval.
+    """
+
+    takes: ClassVar[Schema] = CALLS
+    gives: ClassVar[Mapping[str, Schema]] = {"out": CALLS}
+    tick_s: ClassVar[float | None] = None
+
+    @abstractmethod
+    def process(self, batch: Batch) -> MaybeAsync:
+        """Take one batch, never empty."""
+
+    def tick(self, now_ns: int) -> MaybeAsync:
+        """Do what is due at `now_ns` of the clock."""
+        return None
+
+    def drain(self) -> MaybeAsync:
+        """Give what is still held; no more input comes."""
+        return None
+
+    def snapshot(self) -> Snapshot | None:
+        """Return a frozen picture of the present result, None where there is nothing to look at."""
+        return None
+
+
+class Sink(Node):
+    """Writes outside the process: rows that arrive, or snapshots of the nodes in `of`.
+
+    A sink with `of` has no inputs: it takes snapshots (`ctx.snapshot`) on its tick and once
+    in `drain`, which comes after every stage has drained and the books are final.
+    `takes` is None for one that writes rows of any schema.
+    """
+
+    takes: ClassVar[Schema | None] = None
+    looks: ClassVar[bool] = False  # True: it has `of`, not `inputs`
+    tick_s: ClassVar[float | None] = None
+
+    def process(self, batch: Batch) -> Awaitable[None] | None:
+        """Write one batch."""
+        return None
+
+    def tick(self, now_ns: int) -> Awaitable[None] | None:
+        """Do what is due at `now_ns` of the clock."""
+        return None
+
+    def drain(self) -> Awaitable[None] | None:
+        """Write what is still to be written; no more input comes."""
+        return None

@@ -1,0 +1,59 @@
+"""The books: where every record and row went, and whether that adds up.
+
+Kernel (records): `attempted = read + lost`; `skipped`, `in_flight`, `names_lost` and
+`compat` stand beside it. Each stage (rows):
+`in + made = sum(out) + filtered + joined + failed + held + consumed`. Each edge:
+`offered = out[port] = delivered + dropped`. At a clean end nothing is held.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+KERNEL = ("attempted", "read", "lost", "skipped", "in_flight", "names_lost", "compat")
+
+
+class StageBooks(msgspec.Struct, rename={"in_": "in"}, kw_only=True):
+    """One node's rows. A source has only `made` and `out`, a sink `in` and `consumed`."""
+
+    in_: int = 0
+    made: int = 0
+    out: dict[str, int] = msgspec.field(default_factory=dict)
+    filtered: int = 0
+    joined: int = 0
+    failed: int = 0
+    held: int = 0
+    consumed: int = 0
+
+    def missing(self) -> int:
+        """Return how many rows are unaccounted for; 0 when the books balance."""
+        went = sum(self.out.values()) + self.filtered + self.joined + self.failed
+        return self.in_ + self.made - went - self.held - self.consumed
+
+
+class EdgeBooks(msgspec.Struct, kw_only=True):
+    """One edge's rows."""
+
+    offered: int = 0
+    delivered: int = 0
+    dropped: int = 0
+
+
+class Ledger(msgspec.Struct, kw_only=True):
+    """All books of a run; as JSON this is what `--ledger` writes.
+
+    `calls` is what the pairing stages gave on their first port. `closed` is True when every
+    law holds and nothing is held or in an edge; `open_because` then is empty.
+    """
+
+    closed: bool
+    kernel: dict[str, int]
+    calls: int
+    stages: dict[str, StageBooks]
+    edges: dict[str, EdgeBooks]
+    open_because: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        """Calls and rows that were lost anywhere: in the kernel's ring and on edges."""
+        return self.kernel.get("lost", 0) + sum(edge.dropped for edge in self.edges.values())
