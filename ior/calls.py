@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno as _errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntFlag
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ class Flag(IntFlag):
     FILE2_LOST = 1 << 8
     TASK_LOST = 1 << 9
     ASKED = 1 << 10  # the second name is what was asked for, not the old file
+    SKIPPED = 1 << 11  # set by the source: the kernel skipped runs about when this was recorded
 
 
 class Column(NamedTuple):
@@ -173,7 +174,7 @@ class Batch:
 
     def _make(self, name: str) -> Array:
         if self._base is not None:
-            return cast(Array, self._base[name][self._index])
+            return self._base[name][self._index]
         if name == "family" and "syscall" in self._columns:
             return family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")

@@ -68,9 +68,10 @@ class NotPermitted(IorError, PermissionError):
 
 
 class SpecError(IorError, ValueError):
-    """The pipeline does not check."""
+    """The pipeline does not check; `findings` are all that was found, one line each."""
 
     exit_code = 78
+    findings: tuple[str, ...] = ()
 
 
 class FilterError(SpecError):

@@ -33,12 +33,12 @@ class FileState(IntEnum):
 class Names:
     """Append-only dictionary of distinct (text, state) pairs; code 0 is the empty text."""
 
-    __slots__ = ("_index", "_states", "_states_view", "_texts", "size_bytes")
+    __slots__ = ("__weakref__", "_index", "_states", "_states_view", "_texts", "size_bytes")
 
     def __init__(self) -> None:
         self._texts: list[str] = [""]
         self._states: list[int] = [0]
-        self._states_view: npt.NDArray[np.uint8] = np.zeros(1, np.uint8)
+        self._states_view: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)  # made when asked for
         self._index: dict[tuple[str, int], int] = {("", 0): 0}
         self.size_bytes = 0
 

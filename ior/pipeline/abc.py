@@ -19,7 +19,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -33,6 +33,9 @@ Output = Batch | Mapping[str, Batch] | None
 """What a stage gives: a batch for its first port, batches by port, or nothing."""
 
 MaybeAsync = Output | Awaitable[Output]
+
+WhenFull = Literal["block", "drop_newest", "drop_oldest"]
+"""What an edge does when its buffer is full: make the producer wait, or drop a batch."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,8 +67,11 @@ class Context(Protocol):
     def ledger(self) -> Ledger:
         """Return the books as they stand."""
 
+    def request_stop(self) -> None:
+        """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
 
-class Node(ABC):
+
+class Node(ABC):  # noqa: B024 - its subclasses have the abstract methods
     """What sources, stages and sinks share."""
 
     Config: ClassVar[type[Config]] = Config
@@ -77,7 +83,7 @@ class Node(ABC):
         """Acquire what is needed: open files, attach probes. Raise to refuse the whole run."""
         self.ctx = ctx
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - a hook
         """Release everything."""
 
 
@@ -108,18 +114,20 @@ class Stage(Node):
     """Computes: takes batches, gives batches to its ports, or answers `snapshot`.
 
     `takes` and `gives` name the schemas; `ports` the output ports, the first being the
-    default; a stage that ends the graph has none. `tick_s` asks for `tick` at that interval.
+    default; a stage that ends the graph has none. `tick_s` asks for `tick` at that interval,
+    `when_full` is the overflow policy of its inputs where the pipeline names none.
     """
 
     takes: ClassVar[Schema] = CALLS
     gives: ClassVar[Mapping[str, Schema]] = {"out": CALLS}
     tick_s: ClassVar[float | None] = None
+    when_full: ClassVar[WhenFull] = "block"
 
     @abstractmethod
     def process(self, batch: Batch) -> MaybeAsync:
         """Take one batch, never empty."""
 
-    def tick(self, now_ns: int) -> MaybeAsync:
+    def tick(self, now_ns: int) -> MaybeAsync:  # noqa: ARG002 - a hook
         """Do what is due at `now_ns` of the clock."""
         return None
 
@@ -143,12 +151,13 @@ class Sink(Node):
     takes: ClassVar[Schema | None] = None
     looks: ClassVar[bool] = False  # True: it has `of`, not `inputs`
     tick_s: ClassVar[float | None] = None
+    when_full: ClassVar[WhenFull] = "block"
 
-    def process(self, batch: Batch) -> Awaitable[None] | None:
+    def process(self, batch: Batch) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
         """Write one batch."""
         return None
 
-    def tick(self, now_ns: int) -> Awaitable[None] | None:
+    def tick(self, now_ns: int) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
         """Do what is due at `now_ns` of the clock."""
         return None
 

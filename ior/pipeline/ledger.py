@@ -8,6 +8,8 @@ Kernel (records): `attempted = read + lost`; `skipped`, `in_flight`, `names_lost
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 KERNEL = ("attempted", "read", "lost", "skipped", "in_flight", "names_lost", "compat")
@@ -57,3 +59,62 @@ class Ledger(msgspec.Struct, kw_only=True):
     def lost(self) -> int:
         """Calls and rows that were lost anywhere: in the kernel's ring and on edges."""
         return self.kernel.get("lost", 0) + sum(edge.dropped for edge in self.edges.values())
+
+
+def balance(
+    *,
+    kernel: Mapping[str, int],
+    calls: int,
+    stages: Mapping[str, StageBooks],
+    edges: Mapping[str, EdgeBooks],
+    because: Iterable[str] = (),
+) -> Ledger:
+    """Return the ledger of these books, copied, with every law checked.
+
+    `because` are further reasons why the books are open. Edges are keyed `A.port->B`.
+    """
+    stages = {n: msgspec.structs.replace(b, out=dict(b.out)) for n, b in stages.items()}
+    edges = {name: msgspec.structs.replace(books) for name, books in edges.items()}
+    sums = dict.fromkeys(KERNEL, 0) | dict(kernel)
+    reasons = list(because)
+    if sums["attempted"] != sums["read"] + sums["lost"]:
+        reasons.append(
+            f"the kernel attempted {sums['attempted']:,} records, of which {sums['read']:,} were"
+            f" read and {sums['lost']:,} lost"
+        )
+    for name, books in stages.items():
+        reasons += _open_stage(name, books)
+    for name, edge in edges.items():
+        reasons += _open_edge(name, edge, stages)
+    return Ledger(
+        closed=not reasons,
+        kernel=sums,
+        calls=calls,
+        stages=stages,
+        edges=edges,
+        open_because=reasons,
+    )
+
+
+def _open_stage(name: str, books: StageBooks) -> list[str]:
+    reasons = []
+    missing = books.missing()
+    if missing > 0:
+        reasons.append(f"stage '{name}': {missing:,} rows are unaccounted for")
+    elif missing < 0:
+        reasons.append(f"stage '{name}': {-missing:,} rows more went out than came in or were made")
+    if books.held:
+        reasons.append(f"stage '{name}' holds {books.held:,} rows")
+    return reasons
+
+
+def _open_edge(name: str, edge: EdgeBooks, stages: Mapping[str, StageBooks]) -> list[str]:
+    reasons = []
+    waiting = edge.offered - edge.delivered - edge.dropped
+    if waiting:
+        reasons.append(f"edge {name}: {waiting:,} rows are still in it")
+    producer, _, port = name.partition("->")[0].rpartition(".")
+    given = stages[producer].out[port]
+    if given != edge.offered:
+        reasons.append(f"edge {name}: {edge.offered:,} rows offered of {given:,} given")
+    return reasons

@@ -1,0 +1,32 @@
+# Each target sets up what it needs first: see scripts/setup.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench install clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: ## trace a small real workload and print what it did (as root or with sudo)
+	@scripts/setup run
+	@scripts/run
+
+test: ## run all tests; those that need the kernel run as root or with sudo
+	@scripts/setup dev
+	@scripts/test
+
+check: ## ruff, ruff format and mypy
+	@scripts/setup dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: ## measure the cost of tracing against an empty probe and bpftrace (as root)
+	@scripts/setup bench
+	@scripts/with-privileges .venv/bin/python -m bench.run
+
+install: ## link ior into /usr/local/bin, where sudo finds it
+	@scripts/setup run
+	@scripts/with-privileges ln -sfn "$(CURDIR)/.venv/bin/ior" /usr/local/bin/ior
+	@echo "/usr/local/bin/ior -> $(CURDIR)/.venv/bin/ior"
+
+clean: ## remove .venv and everything that was built
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis ior/data/*.bpf.o

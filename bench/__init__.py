@@ -1,0 +1,1 @@
+"""The benchmark: what tracing costs the traced program, and what it costs ior."""

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0) */
+/* The kernel's fields that ior reads, and how it reads them. Relocated by libbpf (CO-RE), so
+ * that only names matter here, not offsets; no vmlinux.h is needed. */
+#ifndef IOR_CORE_H
+#define IOR_CORE_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct qstr {
+	union {
+		__u64 hash_len;
+	};
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+
+struct inode {
+	unsigned long i_ino;
+	__u32 i_generation;
+	struct super_block *i_sb;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	unsigned int f_flags;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct fs_struct {
+	struct path root;
+	struct path pwd;
+};
+
+struct thread_info {
+	__u32 status; /* x86 */
+	unsigned long flags;
+};
+
+struct cred;
+struct css_set;
+
+struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	int pid;
+	int tgid;
+	int exit_state;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	const struct cred *cred;
+	char comm[16];
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct css_set *cgroups;
+};
+
+typedef void (*sighandler_t)(int);
+
+struct sigaction {
+	sighandler_t sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r10, r9, r8, ax, dx, si, di, orig_ax, ip, sp;
+};
+#define SYSCALL_NR(regs) ((long)(regs)->orig_ax)
+#define REGS_RETURN(regs) ((long)(regs)->ax)
+#define REGS_IP(regs) ((regs)->ip)
+#define REGS_SP(regs) ((regs)->sp)
+#define RESTART_SYSCALL 219
+#define SYSCALL_INSN 2 /* bytes of the syscall instruction */
+#define COMPAT_TASK(task) ((task)->thread_info.status & 2) /* TS_COMPAT */
+#define LOAD_ARGUMENTS(raw, regs)     \
+	do {                          \
+		(raw)[0] = (regs)->di; \
+		(raw)[1] = (regs)->si; \
+		(raw)[2] = (regs)->dx; \
+		(raw)[3] = (regs)->r10; \
+		(raw)[4] = (regs)->r8; \
+		(raw)[5] = (regs)->r9; \
+	} while (0)
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp;
+	__u64 pc;
+};
+struct pt_regs {
+	struct user_pt_regs user_regs;
+	__u64 orig_x0;
+	__s32 syscallno;
+};
+#define SYSCALL_NR(regs) ((long)(regs)->syscallno)
+#define REGS_RETURN(regs) ((long)(regs)->user_regs.regs[8])
+#define REGS_IP(regs) ((regs)->user_regs.pc)
+#define REGS_SP(regs) ((regs)->user_regs.sp)
+#define RESTART_SYSCALL 128
+#define SYSCALL_INSN 4
+#define COMPAT_TASK(task) ((task)->thread_info.flags & (1 << 22)) /* TIF_32BIT */
+#define LOAD_ARGUMENTS(raw, regs)                    \
+	do {                                         \
+		(raw)[0] = (regs)->orig_x0;           \
+		(raw)[1] = (regs)->user_regs.regs[1]; \
+		(raw)[2] = (regs)->user_regs.regs[2]; \
+		(raw)[3] = (regs)->user_regs.regs[3]; \
+		(raw)[4] = (regs)->user_regs.regs[4]; \
+		(raw)[5] = (regs)->user_regs.regs[5]; \
+	} while (0)
+#else
+#error "ior knows x86 and arm64"
+#endif
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#define CLONE_THREAD 0x00010000
+#define SA_RESTART 0x10000000
+#define PF_EXITING 0x00000004
+
+/* Direct loads through a pointer that was a scalar need this kfunc (Linux 6.2, commit
+ * a35b9af4ec2c); before it, and under `probe_reads`, every load is a bpf_probe_read_kernel. */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+const volatile __u8 probe_reads = 0;
+
+/* `from_` is a local because BPF_CORE_READ would relocate the fields of our own structs too. */
+#define LOAD(type, pointer, field)                                                             \
+	({                                                                                     \
+		__u64 from_ = (__u64)(pointer);                                                \
+		__typeof__(((type *)0)->field) value_;                                         \
+		if (bpf_rdonly_cast && !probe_reads)                                           \
+			value_ = ((type *)bpf_rdonly_cast((void *)from_,                       \
+							  bpf_core_type_id_kernel(type)))      \
+					 ->field;                                              \
+		else                                                                           \
+			value_ = BPF_CORE_READ((type *)from_, field);                          \
+		value_;                                                                        \
+	})
+
+#endif

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0)
+/* Two raw tracepoints record every wanted syscall. sys_enter parks the arguments and names
+ * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
+ * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
+#include "names.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define NR_LIMIT 512
+
+/* Bits of `wanted`. */
+#define WANT_ROWS 1  /* make records of this syscall */
+#define WANT_MOVES 2 /* its success may change the path of any file */
+#define WANT_ARMED 4 /* execve: the first one of an armed task begins its trace */
+
+/* How to read one syscall's arguments; a number is an argument's index, -1 for none. */
+struct ior_syscall {
+	__s8 fd;
+	__s8 fd2;
+	__s8 dir; /* directory descriptor of `path` */
+	__s8 path;
+	__s8 dir2;
+	__s8 path2;
+	__u16 how; /* HOW_* */
+	__s8 words[5];
+	__s8 pad[3];
+};
+
+#define HOW_RETURNS_FD 1     /* the return is a new descriptor */
+#define HOW_OPENS 2	     /* the new descriptor's file is `file`, the path is what was asked */
+#define HOW_NO_RETURN 4	     /* never returns to its caller */
+#define HOW_RAW_PATH2 8	     /* path2 is relative to nothing */
+#define HOW_OPEN_HOW 16	     /* argument 2 points to struct open_how */
+#define HOW_CREAT 32
+#define HOW_DUPS 64	     /* fcntl: with F_DUPFD the return is a new descriptor */
+#define HOW_RETURNS_CWD 128
+#define HOW_ANONYMOUS 256    /* mmap: no descriptor with MAP_ANONYMOUS */
+
+const volatile struct ior_syscall syscalls[NR_LIMIT] = {};
+const volatile __u8 user_pairing = 0; /* send halves */
+const volatile __u8 selective = 0;    /* only marked tasks */
+const volatile __u8 follow_forks = 0;
+const volatile __u8 follow_threads = 1;
+
+__u8 wanted[NR_LIMIT] = {};
+__u32 selection_epoch = 1;
+__u32 target_tid = 0; /* for mark_tasks */
+
+#define MARK_FOLLOWED 1
+#define MARK_ARMED 2 /* the launcher: followed from its first execve on */
+#define MARK_EXCLUDED 3
+
+#define PARKED_NONE 0
+#define PARKED_CALL 1	     /* entered, not returned */
+#define PARKED_INTERRUPTED 2 /* returned a restart code; the signal's verdict is awaited */
+
+#define RESTART_NONE 0
+#define RESTART_HANDLER 1 /* a handler runs; its return would prove the restart */
+#define RESTART_PROVEN 2
+
+struct task_state {
+	__u8 mark; /* first: user space writes it alone, by pidfd */
+	__u8 parked;
+	__u8 unbroken; /* the last record of this thread was delivered */
+	__u8 seen;     /* a record of this thread has been delivered */
+	__u8 restart;
+	__u8 pad[3];
+	struct ior_record rec;
+	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
+	__s32 dirs[2];
+	__u64 restart_ip;
+	__u64 restart_sp;
+	__u32 restart_nr;
+	__u32 last_epoch;
+	/* what the task's name id was made from */
+	__u64 comm[2];
+	__u64 cred, parent, cgroups;
+	__u64 task_id;
+	__u32 task_epoch;
+	__u32 pad2;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024 * 1024);
+} calls SEC(".maps");
+
+/* Send the parked record with the sides that it has, and remember whether it went. */
+__noinline int send(struct task_state *s)
+{
+	struct counters *c = counts();
+	struct ior_record *r;
+
+	if (!s)
+		return 0;
+	r = &s->rec;
+	if (!s->unbroken || s->last_epoch != r->epoch)
+		r->flags |= IOR_F_BREAK;
+	if (!s->seen)
+		r->flags |= IOR_F_FRESH;
+	r->cpu = bpf_get_smp_processor_id();
+	if (c)
+		c->attempted++;
+	if (bpf_ringbuf_output(&calls, r, sizeof(*r), 0)) {
+		s->unbroken = 0;
+		if (c)
+			c->lost++;
+		return 0;
+	}
+	s->unbroken = s->seen = 1;
+	s->last_epoch = r->epoch;
+	r->flags &= ~(IOR_F_BREAK | IOR_F_FRESH);
+	return 0;
+}
+
+/* Fill the task's name id, announcing it if it has changed. */
+__noinline int name_task(struct task_state *s)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 cred = (__u64)task->cred, parent = (__u64)task->real_parent;
+	__u64 cgroups = (__u64)task->cgroups, comm[2];
+	struct scratch *scratch;
+	struct ior_name *name;
+	struct sip sip;
+	__u32 len;
+
+	if (!s)
+		return 0;
+	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+	if (comm[0] == s->comm[0] && comm[1] == s->comm[1] && cred == s->cred &&
+	    parent == s->parent && cgroups == s->cgroups && s->task_epoch == name_epoch)
+		goto out;
+	scratch = scratch_of(1);
+	if (!scratch)
+		return 0;
+	name = &scratch->name;
+	name->kind = IOR_NAME_TASK;
+	name->state = 0;
+	name->magic = 0;
+	name->words[0] = (__u64)task->tgid << 32 | (__u32)task->real_parent->tgid;
+	name->words[1] = (__u32)bpf_get_current_uid_gid();
+	name->words[2] = bpf_get_current_cgroup_id();
+	len = bpf_probe_read_kernel_str(scratch->text, 16, task->comm);
+	if (len > 16)
+		return 0;
+	end_text(scratch, len);
+	sip_start(&sip);
+	sip_word(&sip, comm[0]);
+	sip_word(&sip, comm[1]);
+	sip_word(&sip, name->words[0]);
+	sip_word(&sip, name->words[1]);
+	sip_word(&sip, name->words[2]);
+	name->id = sip_end(&sip);
+	if (!announce_once(scratch, len ? len - 1 : 0)) {
+		s->task_epoch = 0;
+		s->rec.task = 0;
+		s->rec.flags |= IOR_F_TASK_LOST;
+		return 0;
+	}
+	s->comm[0] = comm[0];
+	s->comm[1] = comm[1];
+	s->cred = cred;
+	s->parent = parent;
+	s->cgroups = cgroups;
+	s->task_id = name->id;
+	s->task_epoch = name_epoch;
+out:
+	s->rec.task = s->task_id;
+	return 0;
+}
+
+/* Choose the argument words, and read those that are behind a pointer. */
+static __always_inline void fill_words(struct task_state *s, const volatile struct ior_syscall *d)
+{
+	__u64 how[2];
+
+#pragma unroll
+	for (int i = 0; i < 5; i++) {
+		int word = d->words[i];
+
+		s->rec.args[i] = word < 0 ? 0 : s->raw[word & 7];
+	}
+	if (d->how & HOW_CREAT)
+		s->rec.args[0] = 01101; /* O_WRONLY | O_CREAT | O_TRUNC */
+	if (d->how & HOW_OPEN_HOW) {
+		if (bpf_probe_read_user(how, sizeof(how), (void *)s->raw[2]) == 0) {
+			s->rec.args[0] = how[0];
+			s->rec.args[1] = how[1];
+		}
+	}
+}
+
+static __always_inline int dir_of(struct task_state *s, int index)
+{
+	return index < 0 ? AT_FDCWD : (int)s->raw[index & 7];
+}
+
+/* Name the path arguments; at exit only those that could not be read at enter. */
+__noinline int fill_paths(struct task_state *s)
+{
+	const volatile struct ior_syscall *d;
+	struct ior_record *r;
+	__u64 id;
+
+	if (!s)
+		return 0;
+	r = &s->rec;
+	d = &syscalls[r->nr & (NR_LIMIT - 1)];
+	if (d->path >= 0) {
+		id = path_id(s->raw[d->path & 7], s->dirs[0], &r->flags,
+			     d->how & HOW_OPENS ? IOR_F_FILE2_LOST : IOR_F_FILE_LOST);
+		if (d->how & HOW_OPENS) {
+			r->file2 = id;
+			r->flags |= IOR_F_ASKED;
+		} else {
+			r->file = id;
+		}
+	}
+	if (d->path2 >= 0)
+		r->file2 = path_id(s->raw[d->path2 & 7],
+				   d->how & HOW_RAW_PATH2 ? PATH_RAW : s->dirs[1], &r->flags,
+				   IOR_F_FILE2_LOST);
+	return 0;
+}
+
+static __always_inline void fill_enter(struct task_state *s, struct pt_regs *regs, __u32 nr)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const volatile struct ior_syscall *d = &syscalls[nr & (NR_LIMIT - 1)];
+	struct ior_record *r = &s->rec;
+
+	LOAD_ARGUMENTS(s->raw, regs);
+	r->exit_ns = 0;
+	r->ret = 0;
+	r->file = r->file2 = 0;
+	r->pid = task->tgid;
+	r->tid = task->pid;
+	r->flags = IOR_F_ENTER;
+	r->fd_flags = 0;
+	r->nr = nr;
+	r->epoch = selection_epoch;
+	r->fd = d->fd < 0 ? -1 : (int)s->raw[d->fd & 7];
+	r->fd2 = d->fd2 < 0 ? -1 : (int)s->raw[d->fd2 & 7];
+	fill_words(s, d);
+	name_task(s);
+	if (d->how & HOW_ANONYMOUS && s->raw[3] & 0x20)
+		r->fd = -1;
+	if (r->fd >= 0)
+		r->file = fd_id(r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+	if (r->fd2 >= 0)
+		r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
+	if (d->path >= 0) {
+		s->dirs[0] = dir_of(s, d->dir);
+		s->dirs[1] = dir_of(s, d->dir2);
+		fill_paths(s);
+	}
+}
+
+/* Tell whether this enter is the restart of the call that a signal interrupted. */
+static __always_inline bool is_restart(struct task_state *s, struct pt_regs *regs, __u32 nr)
+{
+	bool same = REGS_IP(regs) == s->restart_ip && REGS_SP(regs) == s->restart_sp &&
+		    (nr == s->restart_nr || nr == RESTART_SYSCALL);
+
+	if (s->parked == PARKED_INTERRUPTED) {
+		s->parked = PARKED_NONE;
+		send(s); /* no handler ran: the next call tells */
+		return same;
+	}
+	if (s->restart == RESTART_PROVEN) {
+		s->restart = RESTART_NONE;
+		return same;
+	}
+	return false;
+}
+
+/* Return the state of a task whose call is to be recorded, NULL otherwise. */
+static __always_inline struct task_state *traced(struct task_struct *task, __u8 want)
+{
+	struct task_state *s;
+
+	if (selective) {
+		s = bpf_task_storage_get(&tasks, task, 0, 0);
+		if (!s)
+			return NULL;
+		if (s->mark == MARK_ARMED && want & WANT_ARMED)
+			s->mark = MARK_FOLLOWED;
+		if (s->mark != MARK_FOLLOWED)
+			return NULL;
+	} else {
+		s = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!s) {
+			COUNT(storage_failed);
+			return NULL;
+		}
+		if (s->mark == MARK_EXCLUDED)
+			return NULL;
+	}
+	return s;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *s;
+	bool restart;
+	__u8 want;
+
+	if (id < 0 || id >= NR_LIMIT)
+		return 0;
+	want = wanted[id & (NR_LIMIT - 1)];
+	if (!(want & (WANT_ROWS | WANT_ARMED)))
+		return 0;
+	s = traced(task, want);
+	if (!s)
+		return 0;
+	if (COMPAT_TASK(task)) {
+		COUNT(compat);
+		return 0;
+	}
+	restart = is_restart(s, regs, id);
+	if (!(want & WANT_ROWS) && !(restart && id == RESTART_SYSCALL))
+		return 0;
+	if (s->parked == PARKED_CALL && !user_pairing) {
+		if (s->rec.epoch == selection_epoch)
+			send(s);
+		else
+			COUNT(deselected);
+	}
+	s->rec.enter_ns = bpf_ktime_get_boot_ns();
+	fill_enter(s, regs, id);
+	if (restart)
+		s->rec.flags |= IOR_F_RESTARTED;
+	s->parked = PARKED_CALL;
+	if (user_pairing)
+		send(s);
+	if (syscalls[id & (NR_LIMIT - 1)].how & HOW_NO_RETURN) {
+		s->parked = PARKED_NONE;
+		if (!user_pairing)
+			send(s);
+	}
+	return 0;
+}
+
+/* Turn the parked enter into the template of an exit half. */
+static __always_inline void forget_enter(struct task_state *s, struct task_struct *task, __u32 nr)
+{
+	struct ior_record *r = &s->rec;
+
+	r->enter_ns = 0;
+	r->file = r->file2 = 0;
+	r->flags = 0;
+	r->fd_flags = 0;
+	r->fd = r->fd2 = -1;
+	r->nr = nr;
+	__builtin_memset(r->args, 0, sizeof(r->args));
+	if (s->parked != PARKED_CALL) {
+		r->pid = task->tgid;
+		r->tid = task->pid;
+		r->epoch = selection_epoch;
+	}
+}
+
+/* Name what only the return tells: a new descriptor's file, a path that was not resident. */
+static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret, bool unreadable)
+{
+	const volatile struct ior_syscall *d = &syscalls[nr & (NR_LIMIT - 1)];
+	struct ior_record *r = &s->rec;
+	__u16 how = d->how;
+
+	if (unreadable) {
+		r->flags &= ~IOR_F_UNREADABLE;
+		fill_paths(s);
+	}
+	if (how & HOW_RETURNS_CWD && ret > 0)
+		r->file = cwd_id(&r->flags, IOR_F_FILE_LOST);
+	if (how & HOW_DUPS && (s->raw[1] == 0 || s->raw[1] == 1030) && ret >= 0) {
+		r->fd2 = (int)s->raw[0];
+		r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
+		how |= HOW_RETURNS_FD;
+	}
+	if (how & HOW_RETURNS_FD && ret >= 0) {
+		__u64 file;
+
+		r->fd = ret;
+		file = fd_id(ret, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+		if (d->path < 0 || how & HOW_OPENS)
+			r->file = file;
+	}
+}
+
+static __always_inline bool is_restart_code(long ret)
+{
+	return ret == -512 || ret == -513 || ret == -514 || ret == -516;
+}
+
+/* rt_sigreturn has no number at its exit; it shows where the program goes on. */
+static __always_inline void after_sigreturn(struct task_struct *task, struct pt_regs *regs)
+{
+	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
+
+	if (!s || s->restart != RESTART_HANDLER)
+		return;
+	if (REGS_IP(regs) == s->restart_ip - SYSCALL_INSN && REGS_SP(regs) == s->restart_sp &&
+	    REGS_RETURN(regs) == s->restart_nr)
+		s->restart = RESTART_PROVEN;
+}
+
+/* A return whose enter is not parked: the half that it is, for `pair` to classify. */
+static __always_inline void send_exit_half(struct task_state *s, struct task_struct *task, __u32 nr,
+					   long ret)
+{
+	if (s->parked == PARKED_CALL && !user_pairing)
+		send(s);
+	s->parked = PARKED_NONE;
+	forget_enter(s, task, nr);
+	s->rec.flags = IOR_F_EXIT;
+	s->rec.exit_ns = bpf_ktime_get_boot_ns();
+	s->rec.ret = ret;
+	name_task(s);
+	send(s);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	long nr = SYSCALL_NR(regs);
+	struct task_state *s;
+	bool unreadable;
+	__u8 want;
+
+	if (nr < 0) {
+		after_sigreturn(task, regs);
+		return 0;
+	}
+	if (nr >= NR_LIMIT)
+		return 0;
+	want = wanted[nr & (NR_LIMIT - 1)];
+	if (want & WANT_MOVES && ret == 0)
+		__sync_fetch_and_add(&rename_epoch, 1);
+	if (!(want & WANT_ROWS) && nr != RESTART_SYSCALL)
+		return 0;
+	s = traced(task, 0);
+	if (!s || COMPAT_TASK(task))
+		return 0;
+	if (s->parked != PARKED_CALL || s->rec.nr != nr) {
+		if (want & WANT_ROWS)
+			send_exit_half(s, task, nr, ret);
+		return 0;
+	}
+	unreadable = s->rec.flags & IOR_F_UNREADABLE;
+	if (user_pairing)
+		forget_enter(s, task, nr);
+	s->rec.exit_ns = bpf_ktime_get_boot_ns();
+	s->rec.ret = ret;
+	s->rec.flags |= IOR_F_EXIT;
+	fill_exit(s, nr, ret, unreadable);
+	if (is_restart_code(ret)) {
+		s->parked = PARKED_INTERRUPTED;
+		s->rec.flags |= IOR_F_INTERRUPTED;
+		s->restart_ip = REGS_IP(regs);
+		s->restart_sp = REGS_SP(regs);
+		if (nr != RESTART_SYSCALL)
+			s->restart_nr = nr;
+		s->restart = RESTART_NONE;
+		return 0;
+	}
+	s->parked = PARKED_NONE;
+	send(s);
+	return 0;
+}
+
+/* A handler is about to run in place of the interrupted call: does the call restart after it? */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *ka)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
+	__u64 handler = (__u64)ka->sa.sa_handler;
+
+	if (!s || s->parked != PARKED_INTERRUPTED || handler <= 1)
+		return 0;
+	s->parked = PARKED_NONE;
+	if (s->rec.ret == -513 || (s->rec.ret == -512 && ka->sa.sa_flags & SA_RESTART)) {
+		s->restart = RESTART_HANDLER;
+	} else {
+		s->rec.ret = -4; /* EINTR is what the program gets */
+		s->rec.flags &= ~IOR_F_INTERRUPTED;
+	}
+	send(s);
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_newtask, struct task_struct *task, __u64 clone_flags)
+{
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct task_state *s = bpf_task_storage_get(&tasks, parent, 0, 0);
+	bool thread = clone_flags & CLONE_THREAD, follow;
+	struct task_state *child;
+
+	if (!s || !s->mark)
+		return 0;
+	follow = thread ? follow_threads : follow_forks;
+	if (s->mark == MARK_FOLLOWED && !follow)
+		return 0;
+	child = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (child)
+		child->mark = s->mark;
+	else
+		COUNT(storage_failed);
+	return 0;
+}
+
+/* Mark the running threads, and with follow_forks the descendants, of what is marked; writes a
+ * byte for each new one. Run it until it writes nothing. */
+SEC("iter/task")
+int mark_tasks(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct task_state *s, *from = NULL;
+	__u8 one = 1, mark = 0;
+
+	if (!task)
+		return 0;
+	s = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (s && s->mark)
+		return 0;
+	if (target_tid && task->pid == target_tid)
+		mark = MARK_FOLLOWED;
+	if (!mark && follow_threads) {
+		from = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+		mark = from ? from->mark : 0;
+	}
+	if (!mark && follow_forks) {
+		from = bpf_task_storage_get(&tasks, task->real_parent, 0, 0);
+		mark = from && from->mark == MARK_FOLLOWED ? MARK_FOLLOWED : 0;
+	}
+	if (!mark)
+		return 0;
+	s = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		COUNT(storage_failed);
+		return 0;
+	}
+	s->mark = mark;
+	bpf_seq_write(seq, &one, sizeof(one));
+	return 0;
+}
+
+/* Write the parked record of every call that has not returned. */
+SEC("iter/task")
+int list_in_flight(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct task_state *s;
+
+	if (!task || task->flags & PF_EXITING)
+		return 0;
+	s = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (!s || s->parked == PARKED_NONE)
+		return 0;
+	if (selective ? s->mark == MARK_FOLLOWED : s->mark != MARK_EXCLUDED)
+		bpf_seq_write(seq, &s->rec, sizeof(s->rec));
+	return 0;
+}
+
+/* Write the thread id of every followed task that can still make calls. */
+SEC("iter/task")
+int list_followed(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct task_state *s;
+	__u32 tid;
+
+	if (!task || task->flags & PF_EXITING)
+		return 0;
+	s = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (!s || (s->mark != MARK_FOLLOWED && s->mark != MARK_ARMED))
+		return 0;
+	tid = task->pid;
+	bpf_seq_write(seq, &tid, sizeof(tid));
+	return 0;
+}

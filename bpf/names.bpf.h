@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0) */
+/* Names: which text a file, a path argument or a task has, and its announcement.
+ *
+ * An id is a keyed hash (SipHash-1-2) of everything that the text depends on, so an id never
+ * changes its text. A name goes to the `names` ring before the first record that uses it; per
+ * CPU a small cache remembers which ids have been announced since `name_epoch` last moved. */
+#ifndef IOR_NAMES_BPF_H
+#define IOR_NAMES_BPF_H
+
+#include "core.h"
+#include "ior.h"
+
+#define TEXT_MAX 4096
+#define COMPONENT_MAX 256
+#define COMPONENTS_MAX 512 /* a deeper path is cut: the walk cannot be interrupted */
+
+/* Random per run: a traced program cannot construct another file's id. */
+const volatile __u64 hash_key[2] = {};
+
+/* Moved by user space when it forgets names: everything in use is announced again. */
+__u32 name_epoch = 1;
+/* Moved by every successful rename, mount, umount, pivot_root and chroot on the host. */
+__u64 rename_epoch = 1;
+
+struct scratch {
+	struct ior_name name;
+	char text[TEXT_MAX + COMPONENT_MAX + 8];
+};
+
+/* What a file's path was computed from; equal means that it still has this id. */
+struct file_entry {
+	__u64 dentry, mnt, inode, hash_len, parent, root;
+	__u64 epoch; /* rename_epoch */
+	__u32 generation;
+	__u32 announced; /* name_epoch */
+	__u64 id;
+	__u64 deleted;
+};
+
+struct counters {
+	__u64 attempted;
+	__u64 lost;
+	__u64 names;
+	__u64 names_lost;
+	__u64 storage_failed;
+	__u64 lookup_failed;
+	__u64 compat;
+	__u64 deselected;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/* Slot 0: the path of a file that is being named; slot 1: a path argument or a task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+#define FILE_SLOTS 4096
+#define ANNOUNCED_SLOTS 16384
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FILE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct file_entry);
+} file_cache SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ANNOUNCED_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} announced SEC(".maps");
+
+static __always_inline struct counters *counts(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+#define COUNT(field)                             \
+	do {                                     \
+		struct counters *c_ = counts();  \
+		if (c_)                          \
+			c_->field++;             \
+	} while (0)
+
+static __always_inline struct scratch *scratch_of(__u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!scratch)
+		COUNT(lookup_failed);
+	return scratch;
+}
+
+struct sip {
+	__u64 v0, v1, v2, v3;
+	struct scratch *text;
+};
+
+#define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
+
+static __always_inline void sip_round(struct sip *s)
+{
+	s->v0 += s->v1;
+	s->v1 = ROTL(s->v1, 13) ^ s->v0;
+	s->v0 = ROTL(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = ROTL(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = ROTL(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = ROTL(s->v1, 17) ^ s->v2;
+	s->v2 = ROTL(s->v2, 32);
+}
+
+static __always_inline void sip_word(struct sip *s, __u64 word)
+{
+	s->v3 ^= word;
+	sip_round(s);
+	s->v0 ^= word;
+}
+
+static __always_inline void sip_start(struct sip *s)
+{
+	s->v0 = hash_key[0] ^ 0x736f6d6570736575ull;
+	s->v1 = hash_key[1] ^ 0x646f72616e646f6dull;
+	s->v2 = hash_key[0] ^ 0x6c7967656e657261ull;
+	s->v3 = hash_key[1] ^ 0x7465646279746573ull;
+}
+
+static __always_inline __u64 sip_end(struct sip *s)
+{
+	s->v2 ^= 0xff;
+	sip_round(s);
+	sip_round(s);
+	return (s->v0 ^ s->v1 ^ s->v2 ^ s->v3) | 1; /* 0 means "no name" */
+}
+
+static long sip_text_word(__u32 i, struct sip *s)
+{
+	__u64 at = ((__u64)i * 8) & (TEXT_MAX * 2 - 8);
+
+	if (at > TEXT_MAX + COMPONENT_MAX)
+		return 1;
+	sip_word(s, *(__u64 *)(s->text->text + at));
+	return 0;
+}
+
+/* Hash `len` bytes of the text; the 8 bytes behind them must be zero. */
+static __always_inline void sip_text(struct sip *s, struct scratch *scratch, __u32 len)
+{
+	s->text = scratch;
+	bpf_loop((len + 7) / 8, sip_text_word, s, 0);
+	sip_word(s, len);
+}
+
+static __always_inline void end_text(struct scratch *scratch, __u32 len)
+{
+	if (len > TEXT_MAX + COMPONENT_MAX)
+		return;
+	__builtin_memset(scratch->text + len, 0, 8);
+}
+
+/* Write a name with its text to the ring. */
+static __always_inline bool announce(struct scratch *scratch, __u32 len)
+{
+	scratch->name.len = len;
+	asm volatile("" : "+r"(len));
+	if (len > TEXT_MAX + COMPONENT_MAX)
+		return false;
+	if (bpf_ringbuf_output(&names, scratch, sizeof(scratch->name) + len, 0)) {
+		COUNT(names_lost);
+		return false;
+	}
+	COUNT(names);
+	return true;
+}
+
+/* Announce a path or task unless this CPU has done so in this epoch. */
+static __always_inline bool announce_once(struct scratch *scratch, __u32 len)
+{
+	__u64 id = scratch->name.id, mark = id + name_epoch;
+	__u32 slot = (id >> 8) & (ANNOUNCED_SLOTS - 1);
+	__u64 *entry = bpf_map_lookup_elem(&announced, &slot);
+
+	if (entry && *entry == mark)
+		return true;
+	if (!announce(scratch, len))
+		return false;
+	if (entry)
+		*entry = mark;
+	else
+		COUNT(lookup_failed);
+	return true;
+}
+
+struct walk {
+	__u64 dentry, mnt;
+	__u64 root_dentry, root_mnt;
+	struct scratch *scratch;
+	__u32 len;
+	__u32 done;
+	__u32 pseudo; /* the dentry hangs on no mount: a pipe, a socket, a memfd */
+};
+
+/* One step from a file to the root: over a mount point, or one component up. */
+static long walk_step(__u32 i, struct walk *w)
+{
+	__u64 parent, mount, mount_root;
+	__u32 len = w->len;
+	const unsigned char *name;
+	long n;
+
+	w->done = 1;
+	if (w->dentry == w->root_dentry && w->mnt == w->root_mnt)
+		return 1;
+	parent = (__u64)LOAD(struct dentry, w->dentry, d_parent);
+	mount_root = (__u64)LOAD(struct vfsmount, w->mnt, mnt_root);
+	if (w->dentry == mount_root) {
+		mount = w->mnt - bpf_core_field_offset(struct mount, mnt);
+		parent = (__u64)LOAD(struct mount, mount, mnt_parent);
+		if (parent == mount || !parent)
+			return 1;
+		w->dentry = (__u64)LOAD(struct mount, mount, mnt_mountpoint);
+		w->mnt = parent + bpf_core_field_offset(struct mount, mnt);
+		w->done = 0;
+		return 0;
+	}
+	name = LOAD(struct dentry, w->dentry, d_name.name);
+	if (len > TEXT_MAX - 1) {
+		w->done = 0;
+		return 1;
+	}
+	n = bpf_probe_read_kernel_str(w->scratch->text + len, COMPONENT_MAX, name);
+	if (n > 0)
+		w->len = len + n;
+	if (parent == w->dentry) {
+		w->pseudo = 1;
+		return 1;
+	}
+	w->dentry = parent;
+	w->done = 0;
+	return 0;
+}
+
+/* Walk to the root, hash, announce. `e` holds the key; gets the id. Returns 0 if it was lost.
+ * Functions that are not static are verified once, not at each call: loading takes 50 ms, not 3 s. */
+__noinline int name_file(struct file_entry *e, __u64 root_dentry, __u64 root_mnt)
+{
+	struct scratch *scratch = scratch_of(0);
+	struct walk w = {};
+	struct sip s;
+	__u64 sb;
+	__u32 len;
+
+	if (!scratch || !e)
+		return 0;
+	w.dentry = e->dentry;
+	w.mnt = e->mnt;
+	w.scratch = scratch;
+	w.root_dentry = root_dentry;
+	w.root_mnt = root_mnt;
+	bpf_loop(COMPONENTS_MAX, walk_step, &w, 0);
+	len = w.len;
+	if (len > TEXT_MAX + COMPONENT_MAX)
+		return 0;
+	end_text(scratch, len);
+
+	sb = (__u64)LOAD(struct inode, e->inode, i_sb);
+	scratch->name.kind = w.pseudo ? IOR_NAME_PSEUDO : IOR_NAME_FILE;
+	scratch->name.state = !w.done ? IOR_STATE_CUT : e->deleted && !w.pseudo ? IOR_STATE_DELETED : 0;
+	scratch->name.magic = LOAD(struct super_block, sb, s_magic);
+	scratch->name.words[0] = LOAD(struct super_block, sb, s_dev);
+	scratch->name.words[1] = LOAD(struct inode, e->inode, i_ino);
+	scratch->name.words[2] = 0;
+
+	sip_start(&s);
+	sip_word(&s, scratch->name.words[0]);
+	sip_word(&s, scratch->name.words[1]);
+	sip_word(&s, (__u64)e->generation << 32 | scratch->name.kind << 8 | scratch->name.state);
+	sip_text(&s, scratch, len);
+	e->id = scratch->name.id = sip_end(&s);
+	return announce(scratch, len);
+}
+
+/* dev << 32 | inode: what is shown of a file whose name was lost. */
+static __always_inline __u64 nameless(__u64 inode)
+{
+	__u64 sb = (__u64)LOAD(struct inode, inode, i_sb);
+
+	return (__u64)LOAD(struct super_block, sb, s_dev) << 32 |
+	       (__u32)LOAD(struct inode, inode, i_ino);
+}
+
+/* Return the id of the file at (dentry, mnt) as the task sees it. On loss set *flags |= lost. */
+__noinline __u64 file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file_entry *e, key = {};
+	struct path root;
+	__u32 slot;
+
+	if (!dentry || !mnt || !flags)
+		return 0;
+	bpf_probe_read_kernel(&root, sizeof(root), &task->fs->root);
+	key.dentry = dentry;
+	key.mnt = mnt;
+	key.inode = (__u64)LOAD(struct dentry, dentry, d_inode);
+	if (!key.inode)
+		return 0;
+	key.hash_len = LOAD(struct dentry, dentry, d_name.hash_len);
+	key.parent = (__u64)LOAD(struct dentry, dentry, d_parent);
+	key.generation = LOAD(struct inode, key.inode, i_generation);
+	key.deleted = !LOAD(struct dentry, dentry, d_hash.pprev) && key.parent != dentry;
+	key.root = (__u64)root.dentry ^ (__u64)root.mnt << 1;
+	key.epoch = rename_epoch;
+	key.announced = name_epoch;
+
+	slot = (dentry >> 6 ^ mnt >> 5 ^ dentry >> 18) & (FILE_SLOTS - 1);
+	e = bpf_map_lookup_elem(&file_cache, &slot);
+	if (!e) {
+		COUNT(lookup_failed);
+		return 0;
+	}
+	if (e->dentry == key.dentry && e->mnt == key.mnt && e->inode == key.inode &&
+	    e->hash_len == key.hash_len && e->parent == key.parent && e->root == key.root &&
+	    e->epoch == key.epoch && e->generation == key.generation &&
+	    e->deleted == key.deleted && e->announced == key.announced)
+		return e->id;
+	if (!name_file(&key, (__u64)root.dentry, (__u64)root.mnt)) {
+		*flags |= lost;
+		return nameless(key.inode);
+	}
+	*e = key;
+	return key.id;
+}
+
+/* Return the open file behind a descriptor of the current task, 0 without. */
+static __always_inline __u64 file_of(int fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fdtable *fdt;
+	struct file **slots;
+	__u64 file = 0;
+
+	if (fd < 0)
+		return 0;
+	fdt = task->files->fdt;
+	if ((__u32)fd >= fdt->max_fds)
+		return 0;
+	slots = fdt->fd;
+	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	return file;
+}
+
+/* Return the id of the file behind a descriptor; fill its status flags if asked. */
+__noinline __u64 fd_id(int fd, __u32 *fd_flags, __u32 *flags, __u32 lost)
+{
+	__u64 file = file_of(fd);
+	struct path path;
+
+	if (!file || !flags)
+		return 0;
+	if (fd_flags)
+		*fd_flags = LOAD(struct file, file, f_flags);
+	bpf_probe_read_kernel(&path, sizeof(path),
+			      (void *)(file + bpf_core_field_offset(struct file, f_path)));
+	return file_id((__u64)path.dentry, (__u64)path.mnt, flags, lost);
+}
+
+__noinline __u64 cwd_id(__u32 *flags, __u32 lost)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct path path;
+
+	if (!flags)
+		return 0;
+	bpf_probe_read_kernel(&path, sizeof(path), &task->fs->pwd);
+	return file_id((__u64)path.dentry, (__u64)path.mnt, flags, lost);
+}
+
+#define AT_FDCWD -100
+#define PATH_RAW -1000 /* a text that is not relative to anything */
+
+/* Return the id of a path argument of the program. `dirfd` is AT_FDCWD, a descriptor or
+ * PATH_RAW. An empty path, and none, is the directory itself: *empty is set.
+ * Unreadable: 0 and IOR_F_UNREADABLE in *flags. */
+__noinline __u64 path_id(__u64 user, int dirfd, __u32 *flags, __u32 lost)
+{
+	struct scratch *scratch = scratch_of(1);
+	__u64 directory = 0, id;
+	__u32 none = 0;
+	struct sip s;
+	long n = 1;
+
+	if (!scratch || !flags)
+		return 0;
+	if (user) {
+		n = bpf_probe_read_user_str(scratch->text, TEXT_MAX, (void *)user);
+		if (n <= 0) {
+			*flags |= IOR_F_UNREADABLE;
+			return 0;
+		}
+	}
+	if (n > TEXT_MAX)
+		return 0;
+	if (dirfd != PATH_RAW && (n == 1 || scratch->text[0] != '/'))
+		directory = dirfd == AT_FDCWD ? cwd_id(flags, lost) :
+						fd_id(dirfd, NULL, flags, lost);
+	if (n <= 1 || *flags & lost)
+		return directory;
+	end_text(scratch, n);
+	sip_start(&s);
+	sip_word(&s, directory);
+	sip_text(&s, scratch, n);
+	id = sip_end(&s);
+	scratch->name.id = id;
+	scratch->name.kind = IOR_NAME_PATH;
+	scratch->name.state = n == TEXT_MAX ? IOR_STATE_CUT : 0;
+	scratch->name.magic = 0;
+	scratch->name.words[0] = directory;
+	scratch->name.words[1] = scratch->name.words[2] = 0;
+	if (!announce_once(scratch, n - 1)) {
+		*flags |= lost;
+		return none;
+	}
+	return id;
+}
+
+#endif

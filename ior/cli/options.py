@@ -1,0 +1,120 @@
+"""Options that `ior run` and `ior tui` share: what to trace, and changes to the pipeline."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ior.errors import UsageError
+from ior.units import parse_seconds
+
+
+def add_target(parser: ArgumentParser) -> None:
+    """Add the options that say whom to trace."""
+    group = parser.add_argument_group("whom to trace (without: every process of the host)")
+    one = group.add_mutually_exclusive_group()
+    one.add_argument("--pid", type=int, metavar="N", help="this process, all its threads")
+    one.add_argument("--tid", type=int, metavar="N", help="this thread")
+    group.add_argument(
+        "-f",
+        "--follow-forks",
+        action="store_true",
+        help="its descendants too (implied by a command)",
+    )
+
+
+def add_selection(parser: ArgumentParser) -> None:
+    """Add the options that say which calls to trace."""
+    group = parser.add_argument_group("what to trace (without: what the pipeline says)")
+    group.add_argument(
+        "--families",
+        action="append",
+        metavar="A,B",
+        help="syscalls of these families, such as FS,Network",
+    )
+    group.add_argument(
+        "--kinds", action="append", metavar="A,B", help="syscalls of these kinds, such as fd,open"
+    )
+    group.add_argument(
+        "--syscalls",
+        action="append",
+        metavar="A,B",
+        help="these syscalls, by name or /regex/; families, kinds and syscalls add up",
+    )
+    group.add_argument(
+        "--where",
+        action="append",
+        metavar="EXPR",
+        help="only calls for which this holds, such as 'latency >= 1ms and path ~ \"log\"'",
+    )
+
+
+def add_changes(parser: ArgumentParser) -> None:
+    """Add the options that change the pipeline otherwise."""
+    group = parser.add_argument_group("changes to the pipeline")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="STAGE.KEY=VALUE",
+        help="set a key of a stage; may be given many times",
+    )
+    group.add_argument(
+        "--pairing",
+        choices=("kernel", "user"),
+        help="who joins the two halves of a call (default: the kernel)",
+    )
+    group.add_argument(
+        "--replay", metavar="CAPTURE", help="read a capture instead of tracing; needs no root"
+    )
+
+
+def words(values: list[str] | None) -> list[str]:
+    """Split repeated, comma-separated values; commas between slashes belong to a regex.
+
+    Raises UsageError for an empty word or a regex without its closing slash.
+    """
+    found: list[str] = []
+    for value in values or ():
+        rest = value
+        while True:
+            if rest.startswith("/"):
+                end = rest.find("/,", 1)
+                word, rest = (rest, "") if end < 0 else (rest[: end + 1], rest[end + 2 :])
+                more = end >= 0
+                if len(word) < 2 or not word.endswith("/"):
+                    raise UsageError(f"the pattern {word} lacks its closing slash")
+            else:
+                word, comma, rest = rest.partition(",")
+                more = bool(comma)
+            if not word.strip():
+                raise UsageError(f"an empty word in the list '{value}'")
+            found.append(word.strip())
+            if not more:
+                break
+    return found
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that `--duration` means. Raises UsageError."""
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise UsageError(f"--duration: {error}") from None
+
+
+def check_target(args: Namespace) -> None:
+    """Raise UsageError where the options about the target contradict each other."""
+    targets = [f"--{name}" for name in ("pid", "tid") if getattr(args, name) is not None]
+    if args.command is not None:
+        targets.append("a command")
+    if len(targets) > 1:
+        raise UsageError(f"{' and '.join(targets)} do not go together")
+    if args.replay is not None:
+        live = [*targets, *("--follow-forks" for _ in range(args.follow_forks))]
+        live += [f"--{name}" for name in ("families", "kinds", "syscalls") if getattr(args, name)]
+        live += ["--pairing"] * (args.pairing is not None)
+        if live:
+            raise UsageError(
+                f"--replay and {live[0]} do not go together: "
+                "what a capture holds is chosen with --where"
+            )

@@ -1,0 +1,209 @@
+"""Apply the command line to a pipeline: target, selection, filter, output, single keys.
+
+Everything here changes a spec, before anything is built; what the command line asks for
+wrongly is a UsageError (exit 2), what the file says wrongly stays a SpecError (exit 78).
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ior import syscalls
+from ior.cli.options import words
+from ior.errors import FilterError, InputNotFound, SpecError, UsageError
+from ior.expr import compile_filter
+from ior.host import procs
+from ior.host.command import Command
+from ior.pipeline import registry
+from ior.pipeline.abc import Sink
+from ior.pipeline.spec import NodeSpec, PipelineSpec, add_filter, set_value
+
+SOURCE = "kernel"  # the name of the source that the options about tracing mean
+DEMO_RATE = 20_000  # calls a second: lively, and no load worth the name
+
+
+def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
+    """Return the pipeline as the command line wants it.
+
+    `args` has what `ior.cli.options` adds, and `command`. Raises UsageError, NoSuchTarget
+    and InputNotFound.
+    """
+    if args.replay is not None:
+        spec = replay(spec, args.replay)
+    if getattr(args, "demo", False):
+        spec = replace_source(spec, "synthetic", {"profile": "moving", "rate": DEMO_RATE})
+    changes = _source_changes(args)
+    if changes or args.command is not None:
+        spec = with_keys(spec, bpf_source(spec), changes)
+        _check_follow(spec, args)
+    for where in args.where or ():
+        check_filter(where)
+        spec = add_filter(spec, where)
+    for assignment in args.set:
+        spec = set_value(spec, assignment)
+    output = getattr(args, "output", None)
+    return spec if output is None else output_to(spec, output)
+
+
+def _check_follow(spec: PipelineSpec, args: Namespace) -> None:
+    keys = spec.nodes[bpf_source(spec)].keys
+    if args.follow_forks and args.command is None and not {"pid", "tid"} & keys.keys():
+        raise UsageError("--follow-forks needs --pid, --tid or a command to follow")
+
+
+def _source_changes(args: Namespace) -> dict[str, Any]:
+    """Return the keys of the bpf source that the options set."""
+    keys: dict[str, Any] = {}
+    selection = {name: words(getattr(args, name)) for name in ("families", "kinds", "syscalls")}
+    if any(selection.values()):
+        syscalls.select(selection["families"], selection["kinds"], selection["syscalls"])
+        keys |= selection
+    if args.pid is not None:
+        procs.process(args.pid)
+        keys |= {"pid": args.pid, "tid": None}
+    if args.tid is not None:
+        procs.thread(args.tid)
+        keys |= {"tid": args.tid, "pid": None}
+    if args.command is not None:
+        keys |= {"pid": None, "tid": None}
+    if args.follow_forks or args.command is not None:
+        keys["follow_forks"] = True
+    if args.pairing is not None:
+        keys["pairing"] = args.pairing
+    return keys
+
+
+def check_filter(where: str) -> None:
+    """Raise FilterError, as an error of usage, for an expression that does not compile."""
+    try:
+        compile_filter(where)
+    except FilterError as error:
+        error.exit_code = UsageError.exit_code
+        raise
+
+
+def bpf_source(spec: PipelineSpec) -> str:
+    """Return the name of the source that traces: `kernel`, or the only one of type bpf.
+
+    Raises UsageError if there is none.
+    """
+    traces = [name for name, node in spec.nodes.items() if node.type == "bpf"]
+    if SOURCE in traces:
+        return SOURCE
+    if len(traces) == 1:
+        return traces[0]
+    count = "no source" if not traces else f"{len(traces)} sources, none of them named '{SOURCE}',"
+    raise UsageError(
+        f"{spec.label} has {count} of type bpf: options about what to trace have no place to go"
+    )
+
+
+def with_keys(spec: PipelineSpec, name: str, keys: dict[str, Any]) -> PipelineSpec:
+    """Return the pipeline with keys of one node set; a value of None removes the key."""
+    node = spec.nodes[name]
+    merged = {key: value for key, value in (node.keys | keys).items() if value is not None}
+    return _with_node(spec, msgspec.structs.replace(node, keys=merged))
+
+
+def _with_node(spec: PipelineSpec, node: NodeSpec) -> PipelineSpec:
+    return msgspec.structs.replace(spec, nodes={**spec.nodes, node.name: node})
+
+
+def replay(spec: PipelineSpec, capture: str) -> PipelineSpec:
+    """Return the pipeline with its tracing source replaced by the replay of a capture.
+
+    Raises InputNotFound if there is no such file.
+    """
+    path = Path(capture).absolute()
+    if not path.exists():
+        raise InputNotFound(f"no capture '{capture}'")
+    return replace_source(spec, "replay", {"path": str(path)})
+
+
+def replace_source(spec: PipelineSpec, type_: str, keys: dict[str, Any]) -> PipelineSpec:
+    """Return the pipeline with its source replaced by one of another type.
+
+    The source is the one named `kernel` whatever its type, or the only bpf source.
+    """
+    name = SOURCE if SOURCE in spec.nodes else bpf_source(spec)
+    return _with_node(
+        spec, msgspec.structs.replace(spec.nodes[name], type=type_, use=None, keys=keys)
+    )
+
+
+def writes_to_stdout(spec: PipelineSpec) -> list[str]:
+    """Return the names of the enabled sinks whose `path` is `-`, given or by default."""
+    return [name for name, path in _paths(spec).items() if path == "-"]
+
+
+def _paths(spec: PipelineSpec) -> dict[str, object]:
+    """Return the enabled sinks that have a path, and it."""
+    found = {name: _path(spec, node) for name, node in spec.nodes.items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _path(spec: PipelineSpec, node: NodeSpec) -> object:
+    """Return where a sink writes; None for other nodes and for sinks without a path."""
+    if not node.enabled:
+        return None
+    try:
+        cls = registry.resolve(node.type, node.use, spec.directory)
+    except SpecError:
+        return None  # whoever builds the graph says it, with the stage's name
+    if not issubclass(cls, Sink):
+        return None
+    defaults = {field.name: field.default for field in msgspec.structs.fields(cls.Config)}
+    if "path" not in defaults:
+        return None
+    return node.keys.get("path", defaults["path"])
+
+
+def output_to(spec: PipelineSpec, path: str) -> PipelineSpec:
+    """Return the pipeline with its one output going to `path`.
+
+    That is the only sink that writes to stdout or, where none does, the only one with a
+    path. Raises UsageError if there is no such sink, or more than one.
+    """
+    sinks = writes_to_stdout(spec) or list(_paths(spec))
+    if len(sinks) != 1:
+        has = f"{len(sinks)} outputs ({', '.join(sinks)})" if sinks else "no output"
+        raise UsageError(f"-o: {spec.label} has {has}; use --set STAGE.path={path}")
+    absolute = path if path == "-" else str(Path(path).absolute())
+    return with_keys(spec, sinks[0], {"path": absolute})
+
+
+def describe(spec: PipelineSpec, command: Command | None, duration: str | None) -> str:
+    """Return the line that says what a run does once it has started."""
+    until = f"for {duration}" if duration else "Ctrl-C to stop"
+    traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
+    if len(traces) != 1:
+        return f"running {spec.label}, {until}"
+    keys = traces[0].keys
+    count = len(
+        syscalls.select(
+            keys.get("families", ()),
+            keys.get("kinds", ()),
+            keys.get("syscalls", ()),
+            keys.get("exclude"),
+        )
+    )
+    return f"tracing {count} syscall{'s' * (count != 1)} of {whom(spec, command)}, {until}"
+
+
+def whom(spec: PipelineSpec, command: Command | None) -> str:
+    """Return whom a pipeline traces, for people; the pipeline's own name if it does not trace."""
+    traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
+    if len(traces) != 1:
+        return spec.label
+    keys = traces[0].keys
+    if command is not None:
+        target = f"'{command.name}' (pid {command.pid})"
+    elif "pid" in keys or "tid" in keys:
+        target = f"pid {keys['pid']}" if "pid" in keys else f"tid {keys['tid']}"
+    else:
+        return "every process"
+    return f"{target} and its descendants" if keys.get("follow_forks") else target

@@ -1,0 +1,112 @@
+"""One edge of the graph: a bounded channel that counts what it drops.
+
+Books are rows, the bound is batches. The policy is the consumer's: `block` makes the
+producer wait, `drop_newest` drops what does not fit, `drop_oldest` what waited longest.
+An edge whose consumer has failed swallows everything, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from ior.calls import Batch
+from ior.pipeline.abc import WhenFull
+from ior.pipeline.ledger import EdgeBooks
+
+
+class Edge:
+    """From a port of one node to another node. One task gives, one takes.
+
+    `high_water` is the most batches that ever waited; `blocked_ns` how long the producer
+    waited for room. `on_drop` is called after each drop by a policy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        batches: int,
+        when_full: WhenFull,
+        on_drop: Callable[[Edge], None],
+    ) -> None:
+        self.name, self.batches, self.when_full = name, batches, when_full
+        self.books = EdgeBooks()
+        self.high_water = 0
+        self.blocked_ns = 0
+        self._on_drop = on_drop
+        self._waiting = 0
+        self._send, self._receive = anyio.create_memory_object_stream[Batch](batches)
+
+    async def put(self, batch: Batch) -> None:
+        """Give one batch, waiting for room only under `block`."""
+        self.books.offered += len(batch)
+        try:
+            self._send.send_nowait(batch)
+        except anyio.BrokenResourceError:
+            self.books.dropped += len(batch)
+            return
+        except anyio.WouldBlock:
+            if not await self._when_full(batch):
+                return
+        self._waiting += 1
+        self.high_water = max(self.high_water, min(self._waiting, self.batches))
+
+    async def _when_full(self, batch: Batch) -> bool:
+        """Deal with a full buffer; return whether `batch` is on its way."""
+        if self.when_full == "drop_newest":
+            self._drop(batch)
+            return False
+        if self.when_full == "drop_oldest":
+            oldest = self._receive.receive_nowait()
+            self._send.send_nowait(batch)
+            self._waiting -= 1
+            self._drop(oldest)
+            return True
+        begin = time.perf_counter_ns()
+        try:
+            await self._send.send(batch)
+        except anyio.BrokenResourceError:
+            self.books.dropped += len(batch)
+            return False
+        finally:
+            self.blocked_ns += time.perf_counter_ns() - begin
+        return True
+
+    def _drop(self, batch: Batch) -> None:
+        self.books.dropped += len(batch)
+        self._on_drop(self)
+
+    async def get(self) -> Batch | None:
+        """Take the next batch, waiting for it; None when there will be no more."""
+        try:
+            batch = self._receive.receive_nowait()
+        except anyio.WouldBlock:
+            try:
+                batch = await self._receive.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
+                return None
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return None
+        self._waiting -= 1
+        self.books.delivered += len(batch)
+        return batch
+
+    def end(self) -> None:
+        """Say that no more is given; what waits can still be taken."""
+        self._send.close()
+
+    def abandon(self) -> None:
+        """Say that no more is taken: what waits, and all that comes, is dropped."""
+        while True:
+            try:
+                self.books.dropped += len(self._receive.receive_nowait())
+            except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+                break
+        self._receive.close()
+
+    def close(self) -> None:
+        """Release both ends without counting."""
+        self._send.close()
+        self._receive.close()

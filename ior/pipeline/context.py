@@ -1,0 +1,137 @@
+"""What a running node is given: its books, its clock, and a way to say something.
+
+`NodeContext` is the `Context` of `ior.pipeline.abc`; `Warnings` keeps a repeated warning
+from filling a terminal, and counts what it kept back.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ior.host.command import Command
+from ior.pipeline.clock import Clock
+from ior.pipeline.ledger import Ledger, StageBooks
+from ior.snapshots import Snapshot
+
+WARNING_INTERVAL_NS = 1_000_000_000
+MAX_WARNINGS = 256
+
+
+class Warned(msgspec.Struct, frozen=True):
+    """A warning as it was shown. `repeats` counts those of its kind kept back before it."""
+
+    time_ns: int
+    node: str
+    message: str
+    repeats: int
+
+    def __str__(self) -> str:
+        more = f" ({self.repeats:,} more like it before)" if self.repeats else ""
+        return f"{self.node}: {self.message}{more}"
+
+
+class _Kind:
+    __slots__ = ("kept_back", "last", "shown_ns")
+
+    def __init__(self, now_ns: int) -> None:
+        self.shown_ns, self.kept_back, self.last = now_ns - WARNING_INTERVAL_NS, 0, ""
+
+
+class Warnings:
+    """Lets one warning a second through for each node and kind of message.
+
+    Messages that differ only in numbers are of one kind. `recent` holds the last 256 shown.
+    """
+
+    def __init__(self, clock: Clock, show: Callable[[str, str], None] | None) -> None:
+        self.recent: deque[Warned] = deque(maxlen=MAX_WARNINGS)
+        self.suppressed = 0
+        self._clock, self._show = clock, show
+        self._kinds: dict[tuple[str, str], _Kind] = {}
+
+    def warn(self, node: str, message: str) -> None:
+        """Show a warning, or count it if one of its kind was shown within the last second."""
+        now_ns = self._clock.now_ns()
+        key = node, re.sub(r"\d[\d,.]*", "#", message)
+        kind = self._kinds.setdefault(key, _Kind(now_ns))
+        if now_ns - kind.shown_ns < WARNING_INTERVAL_NS:
+            self.suppressed += 1
+            kind.kept_back += 1
+            kind.last = message
+            return
+        self._emit(node, message, kind, now_ns, kind.kept_back)
+
+    def flush(self) -> None:
+        """Show the last of every kind that was kept back, so that its numbers are final."""
+        for (node, _), kind in self._kinds.items():
+            if kind.kept_back:
+                self._emit(node, kind.last, kind, self._clock.now_ns(), kind.kept_back - 1)
+
+    def _emit(self, node: str, message: str, kind: _Kind, now_ns: int, repeats: int) -> None:
+        kind.shown_ns, kind.kept_back = now_ns, 0
+        shown = Warned(now_ns, node, message, repeats)
+        self.recent.append(shown)
+        if self._show is not None:
+            more = f" ({repeats:,} more like it before)" if repeats else ""
+            self._show(node, message + more)
+
+
+class NodeContext:
+    """The context of one node; `books` is where its rows are accounted for."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        directory: Path,
+        clock: Clock,
+        of: tuple[str, ...] = (),
+        command: Command | None = None,
+        ports: tuple[str, ...] = (),
+        on_warning: Callable[[str, str], None] = lambda _node, _message: None,
+        snapshot: Callable[[str], Snapshot],
+        ledger: Callable[[], Ledger],
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name, self.directory, self.clock = name, directory, clock
+        self.of, self.command = of, command
+        self.log = logging.getLogger(f"ior.stage.{name}")
+        self.books = StageBooks(out=dict.fromkeys(ports, 0))
+        self._on_warning, self._on_stop = on_warning, on_stop
+        self._snapshot, self._ledger = snapshot, ledger
+
+    def warn(self, message: str) -> None:
+        """Report something that the user should know now; repeated ones are rate-limited."""
+        self._on_warning(self.name, message)
+
+    def book(self, *, filtered: int = 0, joined: int = 0, made: int = 0, failed: int = 0) -> None:
+        """Account for rows: left out on purpose, merged into others, made anew, failed."""
+        books = self.books
+        books.filtered += int(filtered)
+        books.joined += int(joined)
+        books.made += int(made)
+        books.failed += int(failed)
+
+    def hold(self, rows: int) -> None:
+        """Say how many rows this node holds back now, to be given later."""
+        self.books.held = int(rows)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return the present snapshot of a node named in `of`. Raises KeyError for another."""
+        if name not in self.of:
+            raise KeyError(f"'{name}' is not in 'of' of stage '{self.name}'")
+        return self._snapshot(name)
+
+    def ledger(self) -> Ledger:
+        """Return the books as they stand."""
+        return self._ledger()
+
+    def request_stop(self) -> None:
+        """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
+        self._on_stop()

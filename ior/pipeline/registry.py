@@ -1,0 +1,171 @@
+"""What `type` and `use` mean: from a name in the TOML to a node class.
+
+Built-in types are `module:Class` strings and imported when a pipeline asks for them, so that
+a graph without a capture never pays for one. `use` names a user's own stage: a file beside
+the TOML or an importable module, and in it a class or a function from batch to batch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+from ior.calls import Batch
+from ior.errors import SpecError
+from ior.pipeline.abc import Node, Sink, Source, Stage
+
+BUILTIN = {
+    "bpf": "ior.sources.bpf.source:BpfSource",
+    "synthetic": "ior.sources.synthetic:Synthetic",
+    "replay": "ior.sources.replay:Replay",
+    "pair": "ior.stages.pair:Pair",
+    "filter": "ior.stages.filter:Filter",
+    "stats": "ior.stages.stats:Stats",
+    "flamegraph": "ior.stages.flamegraph:Flamegraph",
+    "stream": "ior.stages.stream:Stream",
+    "csv": "ior.sinks.csv:Csv",
+    "folded": "ior.sinks.folded:Folded",
+    "report": "ior.sinks.report:Report",
+    "capture": "ior.sinks.capture:Capture",
+}
+"""The types that `type` may name, with where they live."""
+
+BatchFunction = Callable[[Batch], "Batch | Awaitable[Batch | None] | None"]
+
+
+def unknown(what: str, word: str, choices: Iterable[str]) -> str:
+    """Return the sentence for a word that is none of `choices`, with the nearest or all of them."""
+    choices = list(choices)
+    near = difflib.get_close_matches(word, choices, 3, 0.6)
+    if near:
+        return f"unknown {what} '{word}'; did you mean {' or '.join(repr(c) for c in near)}?"
+    if choices:
+        return f"unknown {what} '{word}'; the choices are {', '.join(choices)}"
+    return f"unknown {what} '{word}'; there is none"
+
+
+def resolve(type_: str | None, use: str | None, directory: Path) -> type[Node]:
+    """Return the node class that `type` or `use` (exactly one of them) names.
+
+    `use` is `FILE.py:NAME`, relative to `directory`, or `package.module:NAME`. Raises
+    SpecError, with a message that does not name the stage, when there is no such thing.
+    """
+    if type_ is not None and use is not None:
+        raise SpecError("'type' and 'use' exclude each other; give one of them")
+    if use is not None:
+        return _node_class(use, _used(use, directory))
+    if type_ is None:
+        raise SpecError("'type' is missing (or 'use', for a stage of your own)")
+    if type_ not in BUILTIN:
+        raise SpecError(unknown("type", type_, BUILTIN))
+    module, name = BUILTIN[type_].split(":")
+    try:
+        return _node_class(type_, getattr(importlib.import_module(module), name))
+    except ImportError as error:
+        raise SpecError(f"type '{type_}' cannot be imported: {error}") from error
+
+
+def _used(use: str, directory: Path) -> object:
+    place, colon, name = use.rpartition(":")
+    if not (colon and place and name):
+        raise SpecError(f"use = '{use}' must be 'FILE.py:NAME' or 'package.module:NAME'")
+    if place.endswith(".py") or "/" in place:
+        path = (directory / place).resolve()
+        if not path.is_file():
+            raise SpecError(f"use = '{use}': there is no file {path}")
+        module = _load(path, use)
+    else:
+        try:
+            module = importlib.import_module(place)
+        except Exception as error:
+            raise SpecError(f"use = '{use}': {_where(error, None)}") from error
+    if not hasattr(module, name):
+        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise SpecError(f"use = '{use}': {unknown('name', name, public)}")
+    found: object = getattr(module, name)
+    return found
+
+
+def _load(path: Path, use: str) -> ModuleType:
+    """Import a file once per content: two stages of one file share its module."""
+    digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:16]
+    name = f"ior_use_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SpecError(f"use = '{use}': {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # annotations in the file are resolved by this name
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise SpecError(f"use = '{use}': {_where(error, path)}") from error
+    return module
+
+
+def _where(error: BaseException, path: Path | None) -> str:
+    """Say what an import raised and where: the last frame in `path`, else the last of all."""
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}"
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in stack if not f.filename.startswith("<frozen importlib")]
+    mine = [f for f in frames if path is not None and f.filename == str(path)]
+    chosen = mine[-1] if mine else frames[-1] if path is None and len(frames) > 1 else None
+    if chosen is None or chosen.filename == __file__:
+        return said
+    return f"{chosen.filename}:{chosen.lineno}: {said}"
+
+
+def _node_class(word: str, found: object) -> type[Node]:
+    if inspect.isclass(found):
+        if not issubclass(found, (Source, Stage, Sink)):
+            raise SpecError(f"'{word}' is no Source, Stage or Sink of ior.pipeline.abc")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise SpecError(f"'{word}' lacks the method {lacking}")
+        return found
+    if inspect.isfunction(found) or callable(found):
+        return stage_of(found)
+    raise SpecError(f"'{word}' is neither a function nor a class")
+
+
+class FunctionStage(Stage):
+    """A stage made of a function from a batch of calls to a batch of calls.
+
+    None means that no row goes on. Rows that the function leaves out are booked as
+    `filtered`, rows that it adds as `made`.
+    """
+
+    function: ClassVar[BatchFunction]
+
+    async def process(self, batch: Batch) -> Batch | None:
+        """Give what the function makes of `batch`. Raises TypeError if that is no batch."""
+        result = type(self).function(batch)
+        if inspect.isawaitable(result):
+            result = await result
+        if result is not None and not isinstance(result, Batch):
+            raise TypeError(f"the function gave {type(result).__name__}, not a Batch or None")
+        more = (0 if result is None else len(result)) - len(batch)
+        if more:
+            self.ctx.book(filtered=max(-more, 0), made=max(more, 0))
+        return result
+
+
+def stage_of(function: BatchFunction) -> type[Stage]:
+    """Return the stage class that runs `function`."""
+    name = getattr(function, "__name__", "function")
+    module = getattr(function, "__module__", __name__)
+    made = {"function": staticmethod(function), "__module__": module}
+    return type(name, (FunctionStage,), made)

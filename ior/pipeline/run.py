@@ -1,0 +1,245 @@
+"""A run of a graph: start, stop and the books; the work itself is in `worker`.
+
+Consumers start first and sources last; the end goes the other way round: sources stop, what
+they captured is read, every node drains, then all close. Nothing is cancelled to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ior.errors import IorError, StageFailed
+from ior.host.command import Command
+from ior.pipeline.abc import Source, Stage
+from ior.pipeline.check import makes_calls
+from ior.pipeline.clock import Clock, SystemClock
+from ior.pipeline.context import Warned, Warnings
+from ior.pipeline.graph import Graph
+from ior.pipeline.ledger import KERNEL, Ledger, balance
+from ior.pipeline.wiring import Seams, wire
+from ior.pipeline.worker import NodeTimes, Worker
+from ior.snapshots import Snapshot, Table
+
+CLOSE_DEADLINE_S = 2.0  # for each node's `close` after an abort
+
+
+class Run:
+    """One run of a graph, from start to closed books.
+
+    `started` is set when every node has started and the first read is under way.
+    `on_warning` is called with the node's name and a message. `abandoned` says, after an
+    abort, what was left undone, a sentence each.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        clock: Clock | None = None,
+        command: Command | None = None,
+        on_warning: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.started = anyio.Event()
+        self.abandoned: list[str] = []
+        self._graph, self._command = graph, command
+        clock = clock or SystemClock()
+        self._warnings = Warnings(clock, on_warning)
+        seams = Seams(
+            clock, command, self._warnings, self.snapshot, self.ledger, self.stop, self._failed
+        )
+        self._workers, self._edges = wire(graph, seams)
+        self._begun: list[Worker] = []
+        self._stopping = self._aborted = self._running = False
+        self._scope: anyio.CancelScope | None = None
+        self._failure: IorError | None = None
+        self._kernel: dict[str, int] | None = None
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """The last warnings that were shown, oldest first."""
+        return list(self._warnings.recent)
+
+    async def run(self) -> Ledger:
+        """Run the graph to its end and return the books.
+
+        An error of a node's start is raised as it is if it is an IorError. A node that
+        raises later ends the run in an orderly way, then StageFailed is raised from what
+        it raised. Raises IorError after an abort that left something undone. `ledger`,
+        `snapshot`, `times` and `warnings` can be read afterwards.
+        """
+        try:
+            with anyio.CancelScope() as self._scope:
+                if self._aborted:
+                    self._scope.cancel()
+                await self._start()
+                await self._work()
+            self._account_for_abandoned()
+        except BaseExceptionGroup as group:
+            error = _only(group)
+            raise error from error.__cause__
+        finally:
+            await self._close()
+        if self._failure is not None:
+            raise self._failure
+        if self.abandoned:
+            raise IorError(f"aborted; abandoned: {'; '.join(self.abandoned)}")
+        return self.ledger()
+
+    async def _start(self) -> None:
+        """Start viewers, then consumers before producers, sources last; release the command."""
+        workers = list(reversed(self._workers.values()))
+        rank = {w: 0 if w.looks else 2 if isinstance(w.node, Source) else 1 for w in workers}
+        for worker in sorted(workers, key=rank.__getitem__):
+            self._begun.append(worker)
+            try:
+                await worker.node.start(worker.ctx)
+                await checkpoint()
+            except IorError as error:
+                error.add_note(f"in stage '{worker.ctx.name}'")
+                raise
+            except Exception as error:
+                raise _failure(worker, error, "cannot start: ") from error
+        self._running = True
+        if self._stopping:
+            self._stop_sources()
+        elif self._command is not None:
+            self._command.release()
+
+    async def _work(self) -> None:
+        """Let everybody work until the sources have ended and everything has drained."""
+        async with anyio.create_task_group() as group:
+            for worker in self._begun:
+                worker.launch(group)
+            self.started.set()
+            for worker in self._begun:
+                if not worker.looks:
+                    await worker.finished.wait()
+            self._warnings.flush()
+            self._kernel = self._kernel_books()
+            for worker in self._begun:
+                if worker.looks and not worker.failed:
+                    await worker.drain()
+
+    def _failed(self, worker: Worker, error: Exception) -> None:
+        self._note(worker, error)
+        self.stop()
+
+    def _note(self, worker: Worker, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = _failure(worker, error)
+            self._failure.__cause__ = error
+        else:
+            self._failure.add_note(f"then {_failure(worker, error)}")
+
+    async def _close(self) -> None:
+        """Close what was started, the last first, whatever happens on the way."""
+        if self._kernel is None:
+            try:
+                self._kernel = self._kernel_books()
+            except Exception:  # of a source that never came to life
+                self._kernel = {}
+        deadline = CLOSE_DEADLINE_S if self._aborted else float("inf")
+        for worker in reversed(self._begun):
+            with anyio.move_on_after(deadline, shield=True) as scope:
+                try:
+                    await worker.node.close()
+                except Exception as error:
+                    self._note(worker, error)
+            if scope.cancelled_caught:
+                self.abandoned.append(f"'{worker.ctx.name}' did not close")
+        for edge in self._edges.values():
+            edge.close()
+        self._warnings.flush()
+
+    def stop(self) -> None:
+        """Ask for an orderly end; may be called at any time, and again."""
+        self._stopping = True
+        if self._running:  # before that, `_start` does it at its end
+            self._stop_sources()
+
+    def _stop_sources(self) -> None:
+        for worker in self._workers.values():
+            if isinstance(worker.node, Source) and not worker.finished.is_set():
+                try:
+                    worker.node.stop()
+                except Exception as error:  # it would never end
+                    self._note(worker, error)
+                    self.abort()
+
+    def abort(self) -> None:
+        """Cancel what is left of the run; `abandoned` and the error of `run` name it."""
+        self._stopping = self._aborted = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return a node's present snapshot, without tables where it has none to give.
+
+        Raises KeyError for a node that does not exist or cannot be looked at.
+        """
+        node = self._graph.members[name].node
+        if not isinstance(node, Stage):
+            raise KeyError(name)
+        return node.snapshot() or _Nothing()
+
+    def ledger(self) -> Ledger:
+        """Return the books as they stand; they close when the run has ended."""
+        books = {name: worker.ctx.books for name, worker in self._workers.items()}
+        pairs = [n for n, w in self._workers.items() if makes_calls(w.node)]
+        return balance(
+            kernel=self._kernel_books() if self._kernel is None else self._kernel,
+            calls=sum(next(iter(books[name].out.values())) for name in pairs),
+            stages=books,
+            edges={name: edge.books for name, edge in self._edges.items()},
+            because=self.abandoned,
+        )
+
+    def _kernel_books(self) -> dict[str, int]:
+        sums = dict.fromkeys(KERNEL, 0)
+        for worker in self._begun:
+            if isinstance(worker.node, Source):
+                for key, value in worker.node.books().items():
+                    sums[key] = sums.get(key, 0) + int(value)
+        return sums
+
+    def times(self) -> dict[str, NodeTimes]:
+        """Return, for every node, how its time was split."""
+        return {name: worker.times() for name, worker in self._workers.items()}
+
+    def high_water(self) -> dict[str, tuple[int, int]]:
+        """Return, for every edge, the most batches that ever waited and the buffer's size."""
+        return {name: (edge.high_water, edge.batches) for name, edge in self._edges.items()}
+
+    def _account_for_abandoned(self) -> None:
+        if self._scope is None or not self._scope.cancelled_caught:
+            return
+        for worker in reversed(self._begun):
+            if not worker.finished.is_set():
+                rows, name = worker.in_hand(), f"'{worker.ctx.name}'"
+                self.abandoned.append(f"{name} with {rows:,} rows" if rows else name)
+
+
+class _Nothing:
+    def tables(self) -> tuple[Table, ...]:
+        return ()
+
+
+def _failure(worker: Worker, error: Exception, what: str = "") -> StageFailed:
+    """Return the failure of a node: what it says for the user, the node in a note."""
+    said = " ".join(str(error).split())  # one line, whatever it was
+    if not isinstance(error, IorError):
+        said = f"{type(error).__name__}: {said}"
+    failure = StageFailed(f"stage '{worker.ctx.name}': {what}{said}")
+    failure.add_note(f"in stage '{worker.ctx.name}'")
+    return failure
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the exception in a group of one, else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,233 @@
+"""One node at work: takes from its edges, calls the node, gives to its edges, keeps its books.
+
+The methods of a node are called one at a time (a lock), and what they give leaves under the
+same lock, so that the batches of a port keep their order. After every batch the event loop
+has its turn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from typing import Any
+
+import anyio
+import anyio.abc
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from ior.calls import Batch
+from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
+from ior.pipeline.channel import Edge
+from ior.pipeline.context import NodeContext
+
+
+class NodeTimes(msgspec.Struct, frozen=True):
+    """Where a node's time went, in nanoseconds: waiting for input, working, waiting for room.
+
+    `blocked_ns` is by edge. A source's waiting is the time that its `read` was suspended.
+    """
+
+    starved_ns: int
+    busy_ns: int
+    blocked_ns: dict[str, int]
+
+
+class Worker:
+    """Runs one started node to its end.
+
+    `finished` is set when no more comes from the node. When the node raises, `on_failure`
+    is called once with the worker and the exception; its inputs then swallow what comes.
+    """
+
+    _lock: anyio.Lock
+
+    def __init__(
+        self,
+        node: Node,
+        ctx: NodeContext,
+        inputs: list[Edge],
+        outputs: Mapping[str, list[Edge]],
+        on_failure: Callable[[Worker, Exception], None],
+    ) -> None:
+        self.node, self.ctx, self.inputs, self.outputs = node, ctx, inputs, outputs
+        self.finished = anyio.Event()
+        self.failed = False
+        self._on_failure = on_failure
+        self._open_inputs = len(inputs)
+        self._nap: anyio.CancelScope | None = None
+        self._busy_ns = 0
+        self._begin_ns = self._end_ns = 0
+
+    @property
+    def looks(self) -> bool:
+        """Whether the node is a sink that takes snapshots and no rows."""
+        return isinstance(self.node, Sink) and self.node.looks
+
+    def launch(self, group: anyio.abc.TaskGroup) -> None:
+        """Start this worker's tasks: one for a source, one an edge, one for ticks."""
+        self._begin_ns, self._lock = time.perf_counter_ns(), anyio.Lock()
+        node = self.node
+        if isinstance(node, Source):
+            group.start_soon(self._read, node, name=self.ctx.name)
+        elif isinstance(node, (Stage, Sink)):
+            for edge in self.inputs:
+                group.start_soon(self._consume, node, edge, name=edge.name)
+            if node.tick_s is not None:
+                group.start_soon(self._tick, node, node.tick_s, name=f"{self.ctx.name} tick")
+
+    def times(self) -> NodeTimes:
+        """Return the split of the time since the launch."""
+        end = self._end_ns or time.perf_counter_ns()
+        blocked = {e.name: e.blocked_ns for edges in self.outputs.values() for e in edges}
+        idle = end - self._begin_ns - self._busy_ns - sum(blocked.values())
+        return NodeTimes(max(idle, 0) if self._begin_ns else 0, self._busy_ns, blocked)
+
+    def in_hand(self) -> int:
+        """Return the rows that wait for this node or that it has not finished."""
+        books = self.ctx.books
+        edges = [edge.books for edge in self.inputs]
+        waiting = sum(edge.offered - edge.delivered - edge.dropped for edge in edges)
+        return waiting + books.held + max(books.missing(), 0)
+
+    async def _read(self, source: Source) -> None:
+        books = self.ctx.books
+        try:
+            while True:
+                step = _Stepped(source.read())
+                try:
+                    batch = await step
+                finally:
+                    self._busy_ns += step.busy_ns
+                if batch is None:
+                    break
+                books.made += len(batch)
+                await self._give(batch)
+                await checkpoint()
+        except Exception as error:
+            self._fail(error)
+        self._finish()
+
+    async def _consume(self, node: Stage | Sink, edge: Edge) -> None:
+        books = self.ctx.books
+        while (batch := await edge.get()) is not None:
+            books.in_ += len(batch)
+            await self._call(node.process, batch)
+            await checkpoint()
+        self._open_inputs -= 1
+        if not self._open_inputs:
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Let the node give what it still holds, and end its outputs."""
+        if isinstance(self.node, (Stage, Sink)):
+            await self._call(self.node.drain)
+        self._finish()
+
+    async def _tick(self, node: Stage | Sink, interval_s: float) -> None:
+        clock = self.ctx.clock
+        due_ns = clock.now_ns()
+        while not self.finished.is_set():
+            now_ns, due_ns = clock.now_ns(), due_ns + int(interval_s * 1e9)
+            if due_ns <= now_ns:  # late: leave the missed ones out
+                due_ns = now_ns + int(interval_s * 1e9)
+            with anyio.CancelScope() as self._nap:
+                await clock.sleep((due_ns - now_ns) / 1e9)
+            self._nap = None
+            if not self.finished.is_set():
+                await self._call(node.tick, clock.now_ns())
+
+    async def _call(self, method: Callable[..., MaybeAsync], *args: Any) -> None:
+        """Call one method of the node, alone, and give what it gives."""
+        try:
+            self._lock.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._lock.acquire()
+        try:
+            if self.failed:
+                self._settle_failed()
+            elif not self.finished.is_set():
+                begin = time.perf_counter_ns()
+                try:
+                    output = method(*args)
+                    if output is not None and not isinstance(output, (Batch, Mapping)):
+                        output = await output
+                finally:
+                    self._busy_ns += time.perf_counter_ns() - begin
+                if output is not None:
+                    await self._give(output)
+                if not self.outputs:
+                    self.ctx.books.consumed += self.ctx.books.missing()
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._lock.release()
+
+    async def _give(self, output: Output) -> None:
+        """Give a batch to the first port, or batches by port; empty ones go nowhere."""
+        if isinstance(output, Batch):
+            output = {next(iter(self.outputs), "out"): output}
+        if not isinstance(output, Mapping):
+            raise TypeError(f"gave {type(output).__name__}, not a Batch")
+        wrong = [port for port in output if port not in self.outputs]
+        if wrong:
+            ports = ", ".join(self.outputs) or "none"
+            raise ValueError(f"gave a batch for the port '{wrong[0]}'; its ports: {ports}")
+        for port, batch in output.items():
+            if len(batch):
+                self.ctx.books.out[port] += len(batch)
+                for edge in self.outputs[port]:
+                    await edge.put(batch)
+
+    def _fail(self, error: Exception) -> None:
+        if self.failed:
+            return
+        self.failed = True
+        self._settle_failed()
+        for edge in self.inputs:
+            edge.abandon()
+        self._finish()
+        self._on_failure(self, error)
+
+    def _settle_failed(self) -> None:
+        """Book what a failed node had in hand as failed."""
+        books = self.ctx.books
+        books.failed += books.held + max(books.missing(), 0)
+        books.held = 0
+
+    def _finish(self) -> None:
+        """Say to everybody that no more comes from here."""
+        if self.finished.is_set():
+            return
+        self.finished.set()
+        self._end_ns = time.perf_counter_ns()
+        if self._nap is not None:
+            self._nap.cancel()
+        for edges in self.outputs.values():
+            for edge in edges:
+                edge.end()
+
+
+class _Stepped:
+    """Awaits a coroutine and measures how long it runs, without how long it waits."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Batch | None]) -> None:
+        self.busy_ns = 0
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Batch | None]:
+        step: Callable[[Any], Any] = self._coroutine.send
+        argument: Any = None
+        while True:
+            begin = time.perf_counter_ns()
+            try:
+                waited_for = step(argument)
+            except StopIteration as end:
+                result: Batch | None = end.value
+                return result
+            finally:
+                self.busy_ns += time.perf_counter_ns() - begin
+            try:
+                argument, step = (yield waited_for), self._coroutine.send
+            except BaseException as error:
+                argument, step = error, self._coroutine.throw

@@ -1,0 +1,200 @@
+"""From the ids of the kernel side to codes of `Names`.
+
+The programs announce a name once and then send 64-bit ids. `NameIds` keeps what was
+announced, makes text of it, and turns whole columns of ids into codes with a vectorised
+open-addressing lookup: no Python per call, a microsecond or two per new name.
+
+Memory is bounded by two generations. When the young one is over its budget it becomes the
+old one, the programs are told to announce again what is still in use, and what arrives
+meanwhile with an id from before is taken over from the old generation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ior.names import FileState, Names
+from ior.sources.bpf import records
+from ior.text import escape
+
+_HEADER = struct.Struct(records.NAME_STRUCT)
+_LOST: Final = "unknown"
+
+# include/uapi/linux/magic.h; what the kernel calls a file that has no place in a directory
+_PSEUDO: Final = {
+    0x50495045: "pipe",
+    0x534F434B: "socket",
+    0x6E736673: "ns",
+    0x50494446: "pidfd",
+    0x444D4142: "dmabuf",
+}
+_ANON_INODE: Final = 0x09041934
+
+
+class _Generation:
+    """One `Names` with the ids that lead into it."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self.codes: dict[int, int] = {}
+        self._ids = np.zeros(1 << 12, np.uint64)
+        self._slots = np.zeros(1 << 12, np.uint32)
+
+    def add(self, id_: int, code: int) -> None:
+        """Remember the code of an id; the first one stays."""
+        if id_ in self.codes:
+            return
+        self.codes[id_] = code
+        if len(self.codes) * 2 > len(self._ids):
+            self._grow()
+            return
+        self._place(id_, code)
+
+    def _place(self, id_: int, code: int) -> None:
+        mask = len(self._ids) - 1
+        slot = (id_ >> 8) & mask
+        while self._ids[slot]:
+            slot = (slot + 1) & mask
+        self._ids[slot], self._slots[slot] = id_, code
+
+    def _grow(self) -> None:
+        size = len(self._ids) * 4
+        self._ids, self._slots = np.zeros(size, np.uint64), np.zeros(size, np.uint32)
+        for id_, code in self.codes.items():
+            self._place(id_, code)
+
+    def lookup(self, ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], Any]:
+        """Return the codes of `ids` and the indexes of those that are not known (code 0)."""
+        mask = len(self._ids) - 1
+        slots = ((ids >> np.uint64(8)) & np.uint64(mask)).astype(np.intp)
+        found = self._ids[slots]
+        codes = self._slots[slots]
+        wrong = np.flatnonzero(found != ids)
+        if not len(wrong):
+            return codes, wrong
+        codes[wrong] = 0
+        missing = []
+        while len(wrong):
+            present = self._ids[slots[wrong]]
+            wanted = ids[wrong]
+            hit = present == wanted
+            codes[wrong[hit]] = self._slots[slots[wrong[hit]]]
+            end = (present == 0) & ~hit
+            missing.append(wrong[end])
+            wrong = wrong[~hit & ~end]
+            slots[wrong] = (slots[wrong] + 1) & mask
+        unknown = np.concatenate(missing)
+        return codes, unknown[ids[unknown] != 0]
+
+
+class NameIds:
+    """What the programs have announced, bounded to about `budget` bytes of text."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._young, self._old = _Generation(), _Generation()
+        self.unresolved = 0  # ids in records that nobody announced
+
+    @property
+    def names(self) -> Names:
+        """The dictionary that codes of `codes` belong to."""
+        return self._young.names
+
+    @property
+    def over_budget(self) -> bool:
+        """Tell whether `turn` is due."""
+        return self._young.names.size_bytes > self._budget
+
+    def turn(self) -> None:
+        """Begin a new generation; tell the programs to announce again after this."""
+        self._old, self._young = self._young, _Generation()
+
+    def learn(self, announcements: Iterable[bytes]) -> None:
+        """Take announcements, in the order in which they were made."""
+        young = self._young
+        for payload in announcements:
+            id_, kind, state, length, magic, *words = _HEADER.unpack_from(payload)
+            if id_ in young.codes:
+                continue
+            raw = payload[_HEADER.size : _HEADER.size + length]
+            if kind == records.NAME_FILE:
+                text = _path_of(raw, whole=state != FileState.CUT)
+            elif kind == records.NAME_PATH:
+                text, state = self._joined(raw, words[0], state)
+            elif kind == records.NAME_PSEUDO:
+                text = _pseudo(raw, magic, words[1])
+            else:
+                text = escape(raw)
+            young.add(id_, young.names.intern(text, state))
+
+    def _joined(self, raw: bytes, directory: int, state: int) -> tuple[str, int]:
+        if raw.startswith(b"/"):
+            return "/" + _clean(raw), state
+        if not directory:
+            return escape(raw), state
+        code = self._code(directory)
+        if code is None:
+            return escape(raw), FileState.UNKNOWN
+        return f"{self.names.text(code).rstrip('/')}/{_clean(raw)}".rstrip("/") or "/", state
+
+    def _code(self, id_: int) -> int | None:
+        """Return the code of one id, taking it over from the old generation if need be."""
+        code = self._young.codes.get(id_)
+        if code is None and (old := self._old.codes.get(id_)) is not None:
+            names = self._old.names
+            code = self.names.intern(names.text(old), int(names.states[old]))
+            self._young.add(id_, code)
+        return code
+
+    def codes(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+        """Return the codes of a column of ids; 0 for id 0.
+
+        An id that nobody announced gets the text "unknown" in state UNKNOWN, and is counted.
+        """
+        codes, missing = self._young.lookup(ids)
+        for id_ in np.unique(ids[missing]).tolist() if len(missing) else ():
+            rows = missing[ids[missing] == id_]
+            code = self._code(id_)
+            if code is None:
+                self.unresolved += len(rows)
+                code = self.names.intern(_LOST, FileState.UNKNOWN)
+            codes[rows] = code
+        return codes
+
+    def nameless(self, values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+        """Return codes for files whose announcement was lost: `dev << 32 | inode` each."""
+        distinct, inverse = np.unique(values, return_inverse=True)
+        codes = [self.names.intern(_nameless(v), FileState.UNKNOWN) for v in distinct.tolist()]
+        return np.array(codes, np.uint32)[inverse]
+
+
+def _path_of(raw: bytes, *, whole: bool) -> str:
+    """Turn components, leaf first and NUL-terminated, into a path."""
+    path = b"/".join(reversed(raw.split(b"\0")[:-1]))
+    return escape(b"/" + path if whole else path)
+
+
+def _clean(raw: bytes) -> str:
+    """Drop empty and `.` components, as opening the path would; `..` stays: it may cross a link."""
+    return escape(b"/".join([part for part in raw.split(b"/") if part not in (b"", b".")]))
+
+
+def _pseudo(raw: bytes, magic: int, inode: int) -> str:
+    name = raw.split(b"\0")[0]
+    if magic == _ANON_INODE:
+        return "anon_inode:" + escape(name)
+    if magic in _PSEUDO:
+        return f"{_PSEUDO[magic]}:[{inode}]"
+    return escape(name.removeprefix(b"/")) or f"file:[{inode}]"
+
+
+def _nameless(value: int) -> str:
+    if not value:
+        return ""
+    device = value >> 32
+    return f"{_LOST}:[{device >> 20}:{device & 0xFFFFF} {value & 0xFFFFFFFF}]"

@@ -1,0 +1,84 @@
+"""The records of the rings as numpy sees them: bpf/ior.h, field by field.
+
+A test holds these layouts against the object's BTF, so that the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+HEADER = 8  # bytes of the ring's own header before each record
+STRIDE = 128  # bytes from one record of the calls ring to the next
+RECORD_BYTES = STRIDE - HEADER
+
+FIELDS: Final = (
+    ("enter_ns", "<u8"),
+    ("exit_ns", "<u8"),
+    ("ret", "<i8"),
+    ("file", "<u8"),
+    ("file2", "<u8"),
+    ("task", "<u8"),
+    ("pid", "<u4"),
+    ("tid", "<u4"),
+    ("fd", "<i4"),
+    ("fd2", "<i4"),
+    ("flags", "<u4"),
+    ("fd_flags", "<u4"),
+    ("nr", "<u2"),
+    ("cpu", "<u2"),
+    ("epoch", "<u4"),
+    ("args", "<u8", (5,)),
+)
+"""`struct ior_record`."""
+
+RECORD: Final = np.dtype([("ring", "<u8"), *FIELDS])
+"""One record with the ring's header, 128 bytes."""
+
+NAME: Final = np.dtype(
+    [
+        ("id", "<u8"),
+        ("kind", "u1"),
+        ("state", "u1"),
+        ("len", "<u2"),
+        ("magic", "<u4"),
+        ("words", "<u8", (3,)),
+    ]
+)
+"""`struct ior_name`, without the text that follows it."""
+
+NAME_STRUCT: Final = "<QBBHIQQQ"  # the same for `struct.unpack_from`: names come one by one
+NAME_FILE, NAME_PATH, NAME_TASK, NAME_PSEUDO = 1, 2, 3, 4
+
+COUNTERS: Final = np.dtype(
+    [
+        (name, "<u8")
+        for name in (
+            "attempted",
+            "lost",
+            "names",
+            "names_lost",
+            "storage_failed",
+            "lookup_failed",
+            "compat",
+            "deselected",
+        )
+    ]
+)
+"""`struct counters`, one per CPU."""
+
+SYSCALL: Final = np.dtype(
+    [
+        ("fd", "i1"),
+        ("fd2", "i1"),
+        ("dir", "i1"),
+        ("path", "i1"),
+        ("dir2", "i1"),
+        ("path2", "i1"),
+        ("how", "<u2"),
+        ("words", "i1", (5,)),
+        ("pad", "i1", (3,)),
+    ]
+)
+"""`struct ior_syscall`: how the programs read one syscall's arguments."""

@@ -1,0 +1,139 @@
+"""How the programs read each syscall's arguments, as data.
+
+One row a syscall (`records.SYSCALL`): which argument is the descriptor, the path and its
+directory, which words go into the record, and what else is special. The programs hold the
+table in read-only memory, so the verifier's work does not grow with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ior import syscalls
+from ior.sources.bpf import records
+
+# HOW_* and WANT_* of bpf/ior.bpf.c
+RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, OPEN_HOW = 1, 2, 4, 8, 16
+CREAT, DUPS, RETURNS_CWD, ANONYMOUS = 32, 64, 128, 256
+WANT_ROWS, WANT_MOVES, WANT_ARMED = 1, 2, 4
+
+MOVES: Final = (
+    "rename",
+    "renameat",
+    "renameat2",
+    "mount",
+    "umount",
+    "move_mount",
+    "pivot_root",
+    "chroot",
+)
+"""Their success may change the path of any file."""
+
+NEVER_RETURNS: Final = ("exit", "exit_group", "rt_sigreturn")
+CLONES: Final = ("clone", "clone3", "fork", "vfork")
+
+_KINDS: Final[dict[str, dict[str, int]]] = {
+    "fd": {"fd": 0},
+    "fcntl": {"fd": 0},
+    "dup3": {"fd2": 0},
+    "epoll-ctl": {"fd": 0},
+    "fd-pathname": {"fd": 0, "path": 1},
+    "pathname": {"path": 0},
+    "exec": {"path": 0},
+    "open": {"path": 0},
+    "anon-fd": {"how": RETURNS_FD},
+    "mq-open": {"how": RETURNS_FD},
+    "perf-open": {"how": RETURNS_FD},
+    "pidfd": {"how": RETURNS_FD},
+    "socket": {"how": RETURNS_FD},
+    "accept": {"fd2": 0, "how": RETURNS_FD},
+}
+"""What most syscalls of a kind share, by tracepoint name below where one differs."""
+
+_AT: Final = {"dir": 0, "path": 1}
+_CALLS: Final[dict[str, dict[str, int]]] = {
+    "open": {"path": 0, "how": OPENS | RETURNS_FD},
+    "openat": {**_AT, "how": OPENS | RETURNS_FD},
+    "openat2": {**_AT, "how": OPENS | RETURNS_FD | OPEN_HOW},
+    "creat": {"path": 0, "how": OPENS | RETURNS_FD | CREAT},
+    "open_tree": {**_AT, "how": OPENS | RETURNS_FD},
+    "open_tree_attr": {**_AT, "how": OPENS | RETURNS_FD},
+    "open_by_handle_at": {"fd2": 0, "how": RETURNS_FD},
+    "fspick": {**_AT, "how": RETURNS_FD},
+    "fsmount": {"fd2": 0, "how": RETURNS_FD},
+    "dup": {"fd2": 0, "how": RETURNS_FD},
+    "dup2": {"fd2": 0, "how": RETURNS_FD},
+    "dup3": {"fd2": 0, "how": RETURNS_FD},
+    "fcntl": {"fd": 0, "how": DUPS},
+    "pidfd_getfd": {"fd2": 0, "how": RETURNS_FD},
+    "getcwd": {"how": RETURNS_CWD},
+    "copy_file_range": {"fd2": 0, "fd": 2},
+    "splice": {"fd2": 0, "fd": 2},
+    "tee": {"fd2": 0, "fd": 1},
+    "sendfile64": {"fd": 0, "fd2": 1},
+    "rename": {"path": 1, "path2": 0},
+    "renameat": {"dir": 2, "path": 3, "dir2": 0, "path2": 1},
+    "renameat2": {"dir": 2, "path": 3, "dir2": 0, "path2": 1},
+    "link": {"path": 1, "path2": 0},
+    "linkat": {"dir": 2, "path": 3, "dir2": 0, "path2": 1},
+    "symlink": {"path": 1, "path2": 0, "how": RAW_PATH2},
+    "symlinkat": {"dir": 1, "path": 2, "path2": 0, "how": RAW_PATH2},
+    "move_mount": {"dir": 2, "path": 3, "dir2": 0, "path2": 1},
+    "mount": {"path": 1, "path2": 0, "how": RAW_PATH2},
+    "quotactl": {"path": 1},
+    "pivot_root": {"path": 0, "path2": 1},
+    "fanotify_mark": {"fd": 0, "dir": 3, "path": 4},
+    "mmap": {"fd": 4, "how": ANONYMOUS},
+    "signalfd": {"how": RETURNS_FD},
+    "signalfd4": {"how": RETURNS_FD},
+    "kcmp": {},
+    "close_range": {},
+    "exit": {"how": NO_RETURN},
+    "exit_group": {"how": NO_RETURN},
+    "rt_sigreturn": {"how": NO_RETURN},
+}
+for _name in (
+    *("faccessat", "faccessat2", "fchmodat", "fchmodat2", "fchownat", "newfstatat", "statx"),
+    *("unlinkat", "mkdirat", "mknodat", "readlinkat", "futimesat", "utimensat", "execveat"),
+    *("mount_setattr", "name_to_handle_at", "file_getattr", "file_setattr", "setxattrat"),
+    *("getxattrat", "listxattrat", "removexattrat"),
+):
+    _CALLS[_name] = _AT
+
+_ARGUMENTS: Final = ("fd", "fd2", "dir", "path", "dir2", "path2")
+
+
+def descriptions(arch: str | None = None) -> npt.NDArray[Any]:
+    """Return the table by syscall number, shape (NR_LIMIT,), dtype `records.SYSCALL`."""
+    rows = np.zeros(syscalls.NR_LIMIT, records.SYSCALL)
+    for argument in (*_ARGUMENTS, "words"):
+        rows[argument] = -1
+    for call in syscalls.table(arch).by_nr.values():
+        known = _CALLS.get(call.tracepoint, _KINDS.get(call.kind, {}))
+        row = rows[call.nr]
+        for key, value in known.items():
+            row[key] = value
+        shown = {known[a] for a in _ARGUMENTS if a in known}
+        words = [index for index in range(6) if index not in shown][:5]
+        row["words"][: len(words)] = words
+    return rows
+
+
+def wanted(numbers: Iterable[int], arch: str | None = None) -> npt.NDArray[np.uint8]:
+    """Return the byte map of wanted syscalls by number, shape (NR_LIMIT,): bits WANT_*."""
+    table = syscalls.table(arch)
+    bits = np.zeros(syscalls.NR_LIMIT, np.uint8)
+    for nr in numbers:
+        bits[nr] |= WANT_ROWS
+    for name, bit in [(n, WANT_MOVES) for n in MOVES] + [
+        ("execve", WANT_ARMED),
+        ("execveat", WANT_ARMED),
+        ("restart_syscall", WANT_ARMED),  # seen always: it may be the restart of a wanted call
+    ]:
+        if (nr := table.nr(name)) >= 0:
+            bits[nr] |= bit
+    return bits

@@ -1,0 +1,303 @@
+"""The source `bpf`: what the running kernel's programs record, as batches of halves.
+
+It loads and attaches the programs, marks what is to be traced, and drains the two rings in
+the order that makes a name known before the batch that uses it. Everything here is per
+batch or per distinct name; records stay bytes until numpy looks at them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, ClassVar, Literal
+
+import anyio
+import numpy as np
+import numpy.typing as npt
+
+from ior import syscalls
+from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
+from ior.errors import SpecError, UnsupportedHost
+from ior.names import Names
+from ior.pipeline import abc
+from ior.sources.bpf import records, selection
+from ior.sources.bpf.loader import Object, ObjectSpec
+from ior.sources.bpf.names import NameIds
+from ior.sources.bpf.ring import RingReader
+from ior.sources.bpf.targets import Target
+from ior.units import parse_size
+
+_FILL_S = 0.01  # a ring that became readable is left to fill: one wakeup then drains many
+_POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
+_SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
+_BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
+_BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is no wait
+_MIB = 1 << 20
+
+
+class BpfConfig(abc.Config):
+    """Keys of `type = "bpf"`.
+
+    Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
+    same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
+    is where halves are matched. `ring_size` is a power of two of at least a page; `names_mib`
+    bounds the text kept in user space. `probe_reads` makes the programs read as on kernels
+    before 6.2.
+    """
+
+    families: list[str] = []
+    kinds: list[str] = []
+    syscalls: list[str] = []
+    exclude: dict[str, list[str]] = {}
+    pid: int | None = None
+    tid: int | None = None
+    follow_forks: bool = False
+    pairing: Literal["kernel", "user"] = "kernel"
+    ring_size: str | int = "64MiB"
+    names_mib: int = 64
+    probe_reads: bool = False
+
+
+def ring_bytes(size: str | int) -> int:
+    """Return a ring's size in bytes. Raises SpecError if the kernel would not take it."""
+    try:
+        size = size if isinstance(size, int) else parse_size(size)
+    except ValueError as error:
+        raise SpecError(f"ring_size: {error}") from None
+    page = os.sysconf("SC_PAGESIZE")
+    if size < page or size & (size - 1) or size > 1 << 30:
+        raise SpecError(
+            f"ring_size is {size} bytes; it must be a power of two from {page} bytes to 1 GiB"
+        )
+    return size
+
+
+class BpfSource(abc.Source):
+    """Records the wanted syscalls of the wanted tasks, as halves."""
+
+    Config: ClassVar[type[abc.Config]] = BpfConfig
+    gives = HALVES
+    config: BpfConfig
+
+    def __init__(self, config: BpfConfig) -> None:
+        super().__init__(config)
+        self._numbers = syscalls.select(
+            config.families, config.kinds, config.syscalls, config.exclude
+        )
+        self._ring_size = ring_bytes(config.ring_size)
+        if config.pid is not None and config.tid is not None:
+            raise SpecError("pid and tid exclude each other")
+        if config.names_mib < 1:
+            raise SpecError("names_mib must be at least 1")
+        self._object: Object | None = None
+        self._rings: tuple[RingReader, RingReader] | None = None
+        self._books: dict[str, int] = {}
+        self._read = self._skips = 0
+        self._stopping: float | None = None
+
+    async def start(self, ctx: abc.Context) -> None:
+        """Load, mark the target, attach.
+
+        Raises UnsupportedHost or NotPermitted where the kernel does not do it, NoSuchTarget for
+        a pid or tid that is gone.
+        """
+        await super().start(ctx)
+        config = self.config
+        self._target = Target(config.pid, config.tid, ctx.command)
+        with self._edited() as spec:
+            self._object = spec.load()
+        self._rings = (
+            RingReader(self._object.maps["calls"].fd, self._ring_size),
+            RingReader(
+                self._object.maps["names"].fd, self._object.maps["names"].max_entries
+            ),
+        )
+        self._ids = NameIds(config.names_mib * _MIB)
+        now = time.clock_gettime_ns
+        self._origin = Origin(
+            syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
+        )
+        self._target.mark_before(self._object)
+        self._object.attach()
+        self._target.mark_after(self._object)
+        self._checked = time.monotonic()
+
+    def _edited(self) -> ObjectSpec:
+        try:
+            image = resources.files("ior").joinpath("data/ior.bpf.o").read_bytes()
+        except FileNotFoundError:
+            raise UnsupportedHost(
+                "this installation of ior has no BPF object; build it with `python hatch_build.py`"
+            ) from None
+        spec = ObjectSpec(image, name="ior")
+        config = self.config
+        spec.maps["calls"].max_entries = self._ring_size
+        follow = config.follow_forks or self.ctx.command is not None
+        for name, value in {
+            "user_pairing": config.pairing == "user",
+            "selective": self._target.selective,
+            "follow_forks": follow,
+            "follow_threads": config.tid is None,
+            "probe_reads": config.probe_reads,
+        }.items():
+            spec.globals[name] = int(value)
+        spec.globals["hash_key"] = secrets.token_bytes(16)
+        spec.globals["syscalls"] = selection.descriptions().tobytes()
+        spec.globals["wanted"] = selection.wanted(self._numbers).tobytes()
+        return spec
+
+    async def read(self) -> Batch | None:
+        """Return what was recorded since, up to 16384 halves; None once detached and drained."""
+        while True:
+            batch = self._drain()
+            if batch is not None:
+                return batch
+            if self._stopping is not None:
+                if self._settled():
+                    return None
+                await self.ctx.clock.sleep(0.001)
+            elif self._ended():
+                self.stop()
+            else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        assert self._rings is not None
+        ring = self._rings[0]
+        with anyio.move_on_after(_POLL_S):
+            await anyio.wait_readable(ring.fd)
+            if ring.pending_bytes < _BUSY_BYTES:
+                await anyio.sleep(_FILL_S)
+
+    def _ended(self) -> bool:
+        now = time.monotonic()
+        if now - self._checked < _POLL_S or self._object is None:
+            return False
+        self._checked = now
+        return self._target.ended(self._object)
+
+    def stop(self) -> None:
+        """Detach; what is in the ring is still read. May be called before `start` has finished."""
+        if self._stopping is None:
+            self._stopping = time.monotonic()
+            if self._object is not None:
+                self._object.detach()
+
+    def _settled(self) -> bool:
+        """Tell whether every program that was running at the detach has finished its record."""
+        assert self._stopping is not None
+        books = self.books()
+        if books.get("attempted", 0) == books.get("read", 0) + books.get("lost", 0):
+            return True
+        return time.monotonic() - self._stopping > _SETTLE_S
+
+    def _drain(self) -> Batch | None:
+        """Take names, then the calls that were there before them (see the order in ring.py)."""
+        if self._rings is None:
+            return None
+        calls, names = self._rings
+        until = calls.producer_position()
+        if until == calls.consumer_position():
+            return None
+        self._ids.learn(self._announced(names))
+        slab = calls.drain_fixed(records.STRIDE, MAX_CALLS, until=until)
+        if not len(slab):
+            return None
+        self._read += len(slab)
+        batch = self._batch(slab.reshape(-1).view(records.RECORD))
+        if self._ids.over_budget and self._object is not None:
+            self._ids.turn()
+            self._object.globals["name_epoch"] = int(self._object.globals["name_epoch"]) + 1
+        return batch
+
+    def _announced(self, names: RingReader) -> list[bytes]:
+        until, payloads = names.producer_position(), []
+        deadline = time.monotonic() + 1
+        while True:
+            taken = names.drain_variable(until=until, patience_s=_BUSY_S)
+            payloads += taken.payloads
+            if not taken.busy or time.monotonic() > deadline:
+                return payloads
+
+    def _batch(self, rows: npt.NDArray[Any]) -> Batch:
+        ids, flags = self._ids, rows["flags"]
+        columns: dict[str, npt.NDArray[Any]] = {
+            name: rows[name]
+            for name in ("enter_ns", "exit_ns", "ret", "pid", "tid", "nr", "fd", "fd2")
+        }
+        columns |= {name: rows[name] for name in ("fd_flags", "cpu", "epoch", "args")}
+        file = np.ascontiguousarray(rows["file"])
+        second = np.ascontiguousarray(rows["file2"])
+        either = int(np.bitwise_or.reduce(flags))
+        file_codes = self._codes(file, flags, Flag.FILE_LOST, either)
+        second_codes = self._codes(second, flags, Flag.FILE2_LOST, either)
+        asked = (flags & Flag.ASKED) != 0
+        columns["comm"] = ids.codes(np.ascontiguousarray(rows["task"]))
+        columns["file"] = file_codes
+        columns["old_file"] = np.where(asked, np.uint32(0), second_codes)
+        columns["asked"] = np.where(asked, second_codes, np.uint32(0))
+        columns["flags"] = self._with_skips(flags)
+        return Batch(HALVES, columns, self._names(), self._origin)
+
+    def _names(self) -> Names:
+        return self._ids.names
+
+    def _codes(
+        self, column: npt.NDArray[np.uint64], flags: npt.NDArray[Any], bit: Flag, either: int
+    ) -> npt.NDArray[np.uint32]:
+        if not either & bit:
+            return self._ids.codes(column)
+        lost = (flags & bit) != 0
+        codes = self._ids.codes(np.where(lost, np.uint64(0), column))
+        codes[lost] = self._ids.nameless(column[lost])
+        return codes
+
+    def _with_skips(self, flags: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Set Flag.SKIPPED on exit halves if the kernel has skipped runs since the last look."""
+        alone = (flags & (Flag.ENTER | Flag.EXIT)) == Flag.EXIT
+        if not alone.any() or self._object is None:
+            return flags
+        skips = self._object.programs["on_sys_enter"].recursion_misses()
+        if skips == self._skips:
+            return flags
+        self._skips = skips
+        return flags | np.where(alone, np.uint32(Flag.SKIPPED), np.uint32(0))
+
+    def books(self) -> Mapping[str, int]:
+        """Return the counters of the kernel side, summed over the CPUs."""
+        if self._object is None:
+            return self._books
+        counted = self._object.maps["counters"].get_per_cpu(0, records.COUNTERS)
+        assert counted is not None
+        sums = {name: int(counted[name].sum()) for name in counted.dtype.names or ()}
+        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
+        return {
+            "attempted": sums["attempted"],
+            "read": self._read,
+            "lost": sums["lost"],
+            "skipped": sum(program.recursion_misses() for program in programs),
+            "in_flight": self._in_flight(),
+            "names_lost": sums["names_lost"],
+            "compat": sums["compat"],
+        }
+
+    def _in_flight(self) -> int:
+        """Count the calls that have been entered and have not returned."""
+        assert self._object is not None
+        return len(self._object.iterate("list_in_flight")) // records.RECORD_BYTES
+
+    async def close(self) -> None:
+        """Unload everything; the books keep their last values."""
+        if self._object is None:
+            return
+        self._object.detach()
+        self._books = dict(self.books())
+        for ring in self._rings or ():
+            ring.close()
+        self._rings = None
+        self._object.close()
+        self._object = None
+        self._target.close()

@@ -1,0 +1,104 @@
+"""Whom to trace: marking tasks in the kernel, and knowing when the last one is gone.
+
+A mark lives in the task's own storage, so it goes with the task and a recycled pid cannot
+inherit it. A pidfd names a process by what the caller sees, also inside a pid namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from typing import Final
+
+from ior.errors import NoSuchTarget
+from ior.host.command import Command
+from ior.sources.bpf.errors import BpfError
+from ior.sources.bpf.loader import Object
+
+FOLLOWED, ARMED, EXCLUDED = 1, 2, 3  # MARK_* of bpf/ior.bpf.c
+_ROUNDS: Final = 64  # generations of descendants that the first marking looks for
+
+
+class Target:
+    """One process, one thread, one command, or (without any) everything but ior itself."""
+
+    def __init__(self, pid: int | None, tid: int | None, command: Command | None) -> None:
+        """Take hold of the target. Raises NoSuchTarget if there is none."""
+        self._pid, self._tid, self._command = pid, tid, command
+        self.selective = not (pid is None and tid is None and command is None)
+        self._pidfd = -1
+        if tid is not None and not os.path.exists(f"/proc/{tid}"):
+            raise NoSuchTarget(f"there is no thread with tid {tid}")
+        if pid is not None:
+            self._pidfd = _open(pid)
+
+    def mark_before(self, loaded: Object) -> None:
+        """Mark what must be known before anything is attached."""
+        if self._command is not None:
+            self._mark(loaded, self._command.pid, ARMED)
+        if self._pidfd >= 0:
+            self._set(loaded, self._pidfd, FOLLOWED)
+        if not self.selective:
+            self._mark(loaded, os.getpid(), EXCLUDED)
+        if self._tid is not None:
+            loaded.globals["target_tid"] = self._tid
+
+    def mark_after(self, loaded: Object) -> None:
+        """Mark the threads and descendants that already ran; new ones inherit by themselves.
+
+        Raises NoSuchTarget if the target has died meanwhile.
+        """
+        for _ in range(_ROUNDS):
+            if not loaded.iterate("mark_tasks"):
+                break
+        if self._tid is not None:
+            loaded.globals["target_tid"] = 0
+            if not loaded.iterate("list_followed"):
+                raise NoSuchTarget(f"there is no thread with tid {self._tid}")
+
+    def ended(self, loaded: Object) -> bool:
+        """Tell whether nothing is left that could make another call of interest."""
+        if not self.selective:
+            return False
+        if self._command is not None and self._command.poll() is None:
+            return False
+        if self._pidfd >= 0 and not _has_ended(self._pidfd):
+            return False
+        return not loaded.iterate("list_followed")
+
+    def close(self) -> None:
+        """Let go of the target."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _mark(self, loaded: Object, pid: int, mark: int) -> None:
+        pidfd = _open(pid)
+        try:
+            self._set(loaded, pidfd, mark)
+        finally:
+            os.close(pidfd)
+
+    @staticmethod
+    def _set(loaded: Object, pidfd: int, mark: int) -> None:
+        tasks = loaded.maps["tasks"]
+        state = bytes([mark]) + bytes(tasks.value_size - 1)
+        try:
+            tasks.set(pidfd, state)
+        except BpfError as error:
+            with contextlib.suppress(OSError):
+                if _has_ended(pidfd):
+                    raise NoSuchTarget("the process to trace has ended") from error
+            raise
+
+
+def _open(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        raise NoSuchTarget(f"there is no process with pid {pid}") from error
+
+
+def _has_ended(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], 0)[0])

@@ -1,0 +1,316 @@
+"""Calls as a tree of frames: where the time, the bytes and the calls go.
+
+A stack is what the user asks for, in any order: command, process, path, syscall, ... Each
+call adds its weights to the last frame of its stack. A stack is built in Python once; from
+then on its calls find their frame by a key made of the columns' values.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ior import syscalls
+from ior.calls import Batch, Origin, Schema, errno_name
+from ior.names import Names
+from ior.pipeline.abc import Config, Stage
+from ior.snapshots import Field, Table
+from ior.stages.keys import KeyIndex, Numbers
+
+Array = npt.NDArray[Any]
+Frame = Literal["comm", "pid", "tid", "syscall", "family", "path", "errno"]
+Weight = Literal["calls", "latency", "gap", "bytes"]
+
+WEIGHTS = {"calls": "count", "latency": "duration", "gap": "duration", "bytes": "size"}
+"""The weights, each with the kind of `ior.snapshots.Field` that it is."""
+
+OTHER = "[other]"  # the frame of all calls whose stack had no room
+NO_FILE = "[no file]"  # the frame of a call whose stack would have none
+UNKNOWN = "[unknown]"  # the frame of a command without a name
+_ROOT, _OTHER = 0, 1  # node numbers
+_SHOWN = 50  # rows of the table
+_PREFIX_BITS = 32
+_ONE = np.int64(1)
+
+
+class _Level(NamedTuple):
+    """Where a frame comes from: the column, the bits of its values, its frames' texts."""
+
+    column: str
+    bits: int
+    frames: Callable[[Batch, list[int]], list[tuple[str, ...]]]
+
+
+def _texts(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    return [(text or UNKNOWN,) for text in batch.names.texts(values)]
+
+
+def _numbers(_: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    return [(str(value),) for value in values]
+
+
+def _syscalls(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    table = syscalls.table(batch.origin.arch)
+    return [(table.name(value),) for value in values]
+
+
+def _families(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    families = syscalls.table(batch.origin.arch).families
+    return [(families[value],) for value in values]
+
+
+def _errnos(_: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    return [(errno_name(value) or "ok",) for value in values]
+
+
+def _paths(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
+    return [path_frames(text) for text in batch.names.texts(values)]
+
+
+def path_frames(text: str) -> tuple[str, ...]:
+    """Return one frame a component of an absolute path; the first keeps its slash.
+
+    `/dev/zero` is (`/dev`, `zero`), the root (`/`,). What is no absolute path (`pipe:[1]`,
+    `unix /run/x`) is one frame, the empty text none.
+    """
+    if not text.startswith("/"):
+        return (text,) if text else ()
+    parts = text[1:].split("/")
+    if "" in parts:
+        parts = [part for part in parts if part] or [""]
+    parts[0] = f"/{parts[0]}"
+    return tuple(parts)
+
+
+_LEVELS = {
+    "comm": _Level("comm", 32, _texts),
+    "pid": _Level("pid", 32, _numbers),
+    "tid": _Level("tid", 32, _numbers),
+    "syscall": _Level("syscall", 16, _syscalls),
+    "family": _Level("family", 8, _families),
+    "path": _Level("file", 32, _paths),
+    "errno": _Level("errno", 16, _errnos),
+}
+
+
+class FlameSnapshot(msgspec.Struct, frozen=True, eq=False):
+    """A tree of frames at one moment, as columns of shape (nodes,).
+
+    Node 0 is the root and has no name; `parent` (int32, -1 for the root) is always less
+    than the node's own number. `self_weight` holds for each of `WEIGHTS` what was added at
+    the node itself (int64); nodes under a node are not in it. `total` is the sum of
+    `weight`. `[other]` under the root is what the tree had no room for.
+    """
+
+    stack: tuple[str, ...]
+    weight: str
+    total: int
+    parent: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
+    name: tuple[str, ...]
+    self_weight: dict[str, npt.NDArray[np.int64]]
+
+    def inclusive(self, weight: str | None = None) -> npt.NDArray[np.int64]:
+        """Return each node's weight with all that is under it."""
+        sums = self.self_weight[weight or self.weight].copy()
+        for depth in range(int(self.depth.max()), 0, -1):
+            nodes = np.flatnonzero(self.depth == depth)
+            np.add.at(sums, self.parent[nodes], sums[nodes])
+        return sums
+
+    def frames(self, node: int) -> tuple[str, ...]:
+        """Return the names from under the root to `node`."""
+        names: list[str] = []
+        while node > _ROOT:
+            names.append(self.name[node])
+            node = int(self.parent[node])
+        return tuple(reversed(names))
+
+    def folded(self, weight: str | None = None) -> Iterator[tuple[tuple[str, ...], int]]:
+        """Yield each stack with its own weight, by default `weight`, where that is not 0.
+
+        Together they are the exact total. Names are in text-column form.
+        """
+        values = self.self_weight[weight or self.weight]
+        for node in np.flatnonzero(values).tolist():
+            yield self.frames(node), int(values[node])
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return one table: the stacks with the most weight."""
+        values = self.self_weight[self.weight]
+        nodes = np.flatnonzero(values)
+        nodes = nodes[np.argsort(-values[nodes], kind="stable")]
+        shown = values[nodes[:_SHOWN]].tolist()
+        whole = self.total or 1
+        rows = tuple(
+            (";".join(self.frames(node)), value, value / whole)
+            for node, value in zip(nodes.tolist(), shown, strict=False)
+        )
+        left = self.total - sum(shown)
+        fields = (
+            Field("stack", "text"),
+            Field(self.weight, WEIGHTS[self.weight]),
+            Field("share", "ratio"),
+        )
+        rest = ("(other)", left, left / whole) if len(nodes) > _SHOWN else None
+        return (Table(f"Stacks by {self.weight}", fields, rows, rest),)
+
+
+class _Tree:
+    """Nodes by parent and name; takes no more stacks once one did not fit."""
+
+    def __init__(self, max_nodes: int) -> None:
+        self._max = max_nodes
+        self._full = False
+        # By node: nothing (0), the only child, or the children by name. Most have one, and a
+        # dict each would be half of all memory.
+        self._children: list[int | dict[str, int]] = [0, 0]
+        self.names: list[str] = ["", OTHER]
+        self.parents = array("i", [-1, _ROOT])
+        self.depths = array("i", [0, 1])
+
+    def node(self, frames: list[str]) -> int:
+        """Return the node at the end of `frames`, `_OTHER` where there is no room for it."""
+        node, names = _ROOT, self.names
+        for level, name in enumerate(frames):
+            children = self._children[node]
+            if isinstance(children, dict):
+                child = children.get(name, 0)
+            else:
+                child = children if names[children] == name else 0
+            if not child:
+                return self._grow(node, frames[level:])
+            node = child
+        return node
+
+    def _grow(self, node: int, frames: list[str]) -> int:
+        child = len(self.names)
+        last = child + len(frames) - 1
+        self._full = self._full or last >= self._max
+        if self._full:
+            return _OTHER
+        siblings = self._children[node]
+        if not siblings:
+            self._children[node] = child
+        elif isinstance(siblings, dict):
+            siblings[frames[0]] = child
+        else:
+            self._children[node] = {self.names[siblings]: siblings, frames[0]: child}
+        depth = self.depths[node] + 1
+        self.names += frames
+        self.parents.append(node)
+        self.parents.extend(range(child, last))
+        self.depths.extend(range(depth, depth + len(frames)))
+        self._children += (*range(child + 1, last + 1), 0)
+        return last
+
+
+class FlamegraphConfig(Config, frozen=True, kw_only=True):
+    """Keys of `flamegraph`.
+
+    `stack` is the frames from the root on. `path` is one frame a component of `file`, and
+    none for a call without one. `weight` is what is shown unless another is asked for.
+    With `max_nodes` frames the tree is full: calls of further stacks go to `[other]`.
+    """
+
+    stack: Annotated[list[Frame], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["comm", "path", "syscall"]
+    )
+    weight: Weight = "calls"
+    max_nodes: Annotated[int, msgspec.Meta(ge=2)] = 2**18
+
+
+class Flamegraph(Stage):
+    """Adds up calls by stack; ends the graph."""
+
+    gives: ClassVar[Mapping[str, Schema]] = {}
+    Config = FlamegraphConfig
+
+    def __init__(self, config: FlamegraphConfig) -> None:
+        super().__init__(config)
+        self._levels = [_LEVELS[name] for name in config.stack]
+        self._tree = _Tree(config.max_nodes)
+        self._index = KeyIndex()
+        self._prefixes = [KeyIndex() for _ in self._levels]
+        self._prefix_count = 0
+        self._scope: tuple[Names, Origin] | None = None
+        self._sums = np.zeros((len(WEIGHTS), 1024), np.int64)
+        self._last: FlameSnapshot | None = None
+
+    def process(self, batch: Batch) -> None:
+        """Add a batch of calls."""
+        self._last = None
+        nodes = self._index.resolve(self._keys(batch), lambda rows: self._place(batch, rows))
+        if len(self._tree.names) > self._sums.shape[1]:
+            room = max(len(self._tree.names), 2 * self._sums.shape[1])
+            grown = np.zeros((len(WEIGHTS), room), np.int64)
+            grown[:, : self._sums.shape[1]] = self._sums
+            self._sums = grown
+        calls, latency, gap, size = self._sums
+        np.add.at(calls, nodes, _ONE)
+        np.add.at(latency, nodes, np.maximum(batch["latency_ns"], 0))  # an empty one is -1
+        np.add.at(gap, nodes, np.maximum(batch["gap_ns"], 0))
+        np.add.at(size, nodes, batch["bytes"])
+
+    def _keys(self, batch: Batch) -> npt.NDArray[np.uint64]:
+        """Return one number a call that tells its stack, as long as names stay the same.
+
+        Columns are packed into 64 bits; where they do not fit, those before are replaced
+        by the number of their combination.
+        """
+        scope = self._scope
+        if scope is None or batch.names is not scope[0] or batch.origin != scope[1]:
+            self._scope = (batch.names, batch.origin)
+            self._forget()
+        if self._prefix_count >> (_PREFIX_BITS - 1):
+            self._forget()
+        first, *others = self._levels
+        keys, bits = batch[first.column].astype(np.uint64), first.bits
+        for index, level in zip(self._prefixes, others, strict=False):
+            if bits + level.bits > 64:
+                keys, bits = index.resolve(keys, self._number).astype(np.uint64), _PREFIX_BITS
+            keys = (keys << np.uint64(level.bits)) | batch[level.column]
+            bits += level.bits
+        return keys
+
+    def _forget(self) -> None:
+        for index in (self._index, *self._prefixes):
+            index.clear()
+        self._prefix_count = 0
+
+    def _number(self, rows: Array) -> range:
+        start = self._prefix_count
+        self._prefix_count += len(rows)
+        return range(start, self._prefix_count)
+
+    def _place(self, batch: Batch, rows: Array) -> list[int]:
+        columns = [
+            level.frames(batch, batch[level.column][rows].tolist()) for level in self._levels
+        ]
+        node = self._tree.node
+        return [node([*chain(*parts)] or [NO_FILE]) for parts in zip(*columns, strict=True)]
+
+    def snapshot(self) -> FlameSnapshot:
+        """Return the tree of the calls until now."""
+        if self._last is None:
+            tree, config = self._tree, self.config
+            weights: dict[str, Numbers] = {}
+            for name, sums in zip(WEIGHTS, self._sums[:, : len(tree.names)].copy(), strict=True):
+                sums.flags.writeable = False
+                weights[name] = sums
+            self._last = FlameSnapshot(
+                stack=tuple(config.stack),
+                weight=config.weight,
+                total=int(weights[config.weight].sum()),
+                parent=np.array(tree.parents),
+                depth=np.array(tree.depths),
+                name=tuple(tree.names),
+                self_weight=weights,
+            )
+        return self._last

@@ -1,0 +1,171 @@
+"""Statistics over calls: totals, and per syscall, file and process, with latency quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ior import syscalls
+from ior.calls import Batch, Schema
+from ior.histogram import Histogram, HistogramSnapshot
+from ior.pipeline.abc import Config, Stage
+from ior.snapshots import Field, Table
+from ior.stages.tables import TABLES, KeyedTable, Sample
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over all calls.
+
+    A call that transfers counts in `bytes_read` and in `bytes_written`, once in `bytes`.
+    `latency_ns` and `gap_ns` leave out the calls that have none.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    bytes: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    latency_ns: int = 0
+    gap_ns: int = 0
+
+
+class StatsSnapshot(msgspec.Struct, frozen=True):
+    """Statistics at one moment.
+
+    `first_ns` is the earliest entry, `last_ns` the latest entry or return seen (0 before the
+    first call). `by` holds a table for each name in the stage's `by`: `syscall`, `file`,
+    `process`; rows go by calls, most first, equal ones in order of first appearance; a
+    table's `rest` is the exact row of all keys beyond `max_keys`. Durations are None in a
+    row none of whose calls has a latency (calls that never return). Calls without a file
+    are in no row of `file` but in `no_file`, a row of the same fields, None without any.
+    """
+
+    totals: Totals
+    first_ns: int
+    last_ns: int
+    by: dict[str, Table]
+    latency: HistogramSnapshot
+    no_file: tuple[Any, ...] | None = None
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables by key, then the latency distribution, then the totals."""
+        return (*self.by.values(), self._distribution(), self._sums())
+
+    def _distribution(self) -> Table:
+        """Return the histogram by powers of two."""
+        fields = (
+            Field("from", "duration"),
+            Field("below", "duration"),
+            Field("calls", "count"),
+            Field("share", "ratio"),
+        )
+        counts: dict[int, int] = {}
+        for low, _, count in self.latency.buckets():
+            counts[low.bit_length()] = counts.get(low.bit_length(), 0) + count
+        rows = tuple(
+            (1 << bits >> 1, 1 << bits, count, count / self.latency.total)
+            for bits, count in counts.items()
+        )
+        return Table("Latency", fields, rows)
+
+    def _sums(self) -> Table:
+        sizes, times = ("bytes", "bytes_read", "bytes_written"), ("latency_ns", "gap_ns")
+        fields = (
+            Field("calls", "count"),
+            Field("errors", "count"),
+            *(Field(name, "size") for name in sizes),
+            *(Field(name.removesuffix("_ns"), "duration") for name in times),
+        )
+        return Table("Totals", fields, (msgspec.structs.astuple(self.totals),))
+
+
+class StatsConfig(Config, frozen=True, kw_only=True):
+    """Keys of `stats`.
+
+    `max_keys` is the rows of a table (a key met first when its table is full counts in the
+    table's rest from then on), `by` the tables to keep.
+    """
+
+    max_keys: Annotated[int, msgspec.Meta(ge=1)] = 4096
+    by: list[Literal["syscall", "file", "process"]] = msgspec.field(
+        default_factory=lambda: ["syscall", "file", "process"]
+    )
+
+
+class Stats(Stage):
+    """Sums up calls; ends the graph."""
+
+    gives: ClassVar[Mapping[str, Schema]] = {}
+
+    Config = StatsConfig
+
+    def __init__(self, config: StatsConfig) -> None:
+        super().__init__(config)
+        self._tables: dict[str, KeyedTable] = {}
+        for name in config.by:
+            title, keys = TABLES[name]
+            self._tables[name] = KeyedTable(title, keys(config.max_keys))
+        self._latency = Histogram()
+        self._totals = np.zeros(len(Totals.__struct_fields__), np.int64)
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._last: StatsSnapshot | None = None
+
+    def process(self, batch: Batch) -> None:
+        """Count a batch of calls."""
+        self._last = None
+        sample = Sample(batch)
+        for table in self._tables.values():
+            table.add(batch, sample)
+        self._latency.add(sample.latency, sample.buckets)
+        size, gap, nr = sample.bytes, batch["gap_ns"], batch["syscall"]
+        reads, writes = _directions(batch.origin.arch)
+        self._totals += (
+            len(batch),
+            len(sample.failed),
+            size.sum(),
+            size.dot(reads[nr]),
+            size.dot(writes[nr]),
+            sample.latency.sum(),
+            np.maximum(gap, 0).sum(),  # an empty gap is -1
+        )
+        self._span(batch)
+
+    def _span(self, batch: Batch) -> None:
+        enter, latency = batch["time_ns"].view(np.int64), batch["latency_ns"]
+        first, last = int(enter.min()), int((enter + np.maximum(latency, 0)).max())
+        self._first_ns = first if self._first_ns is None else min(self._first_ns, first)
+        self._last_ns = max(self._last_ns, last)
+
+    def snapshot(self) -> StatsSnapshot:
+        """Return the statistics of the calls until now."""
+        if self._last is None:
+            file = self._tables.get("file")
+            self._last = StatsSnapshot(
+                totals=Totals(*self._totals.tolist()),
+                first_ns=self._first_ns or 0,
+                last_ns=self._last_ns,
+                by={name: table.table() for name, table in self._tables.items()},
+                latency=self._latency.snapshot(),
+                no_file=file.keyless() if file else None,
+            )
+        return self._last
+
+
+_DIRECTIONS: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+
+
+def _directions(arch: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return whether a syscall's bytes are read, and whether written: 1 or 0 by number."""
+    found = _DIRECTIONS.get(arch)
+    if found is None:
+        reads, writes = np.zeros((2, syscalls.NR_LIMIT), np.int64)
+        for nr, call in syscalls.table(arch).by_nr.items():
+            reads[nr] = call.byte_class in ("read", "transfer")
+            writes[nr] = call.byte_class in ("write", "transfer")
+        found = _DIRECTIONS[arch] = (reads, writes)
+    return found

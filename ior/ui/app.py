@@ -1,0 +1,277 @@
+"""Run a graph and the screen side by side, and end both in good order.
+
+One task group holds the run, the ticks that take its picture, the signals and the
+application. The run is stopped, never cancelled, unless it does not stop within five
+seconds or the user asks a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import Input, create_input
+from prompt_toolkit.output import Output, create_output
+
+from ior.errors import IorError, UsageError
+from ior.expr import Predicate
+from ior.host.command import Command
+from ior.host.output import Output as File
+from ior.host.output import check_writable
+from ior.pipeline.clock import SystemClock
+from ior.pipeline.graph import build
+from ior.pipeline.run import Run
+from ior.pipeline.spec import PipelineSpec
+from ior.text import sanitise
+from ior.ui.keys import Action
+from ior.ui.messages import diverted
+from ior.ui.screen import Screen
+from ior.ui.state import Ended, Event, Noted, Picture, Pressed, Started, State, Tick, reduce
+from ior.ui.viewer import Viewer
+from ior.ui.widgets import Line, exactly
+
+PATIENCE_S = 5.0  # for a run to stop when it was asked to
+_SECOND = 1_000_000_000
+SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
+
+
+def run_tui(
+    spec: PipelineSpec,
+    *,
+    command: Command | None = None,
+    title: str = "",
+    refresh_ms: int = 250,
+    ledger_path: Path | None = None,
+    input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
+    output: Output | None = None,
+) -> int:
+    """Run a pipeline under the live view until the user leaves; return the exit code.
+
+    The code is 0, or that of the error when the graph failed (1 for a failed stage). When
+    the graph ends by itself, as when `command` has ended, the last picture stays until `q`.
+    Leaving earlier stops the run and sends a command that still runs SIGTERM, as strace does
+    with one that it started. The command must have been started with its streams away from
+    the terminal. `ledger_path` gets the books as JSON at the end.
+
+    Raises SpecError for a pipeline that does not check, UsageError without a terminal or
+    without anything to look at, OutputError if the ledger's file cannot be written.
+    """
+    if ledger_path is not None:
+        check_writable(str(ledger_path))
+    if (input is None and not sys.stdin.isatty()) or (output is None and not sys.stdout.isatty()):
+        raise UsageError("ior tui needs a terminal; ior run does without")
+    input, output = input or create_input(), output or create_output()  # noqa: A001
+    session = Session(spec, command=command, title=title, refresh_s=refresh_ms / 1000)
+    try:
+        with diverted(session.say), create_app_session(input=input, output=output):
+            anyio.run(session.live, input, output)
+    finally:
+        if ledger_path is not None:
+            text = msgspec.json.format(msgspec.json.encode(session.run.ledger()))
+            with File.open(str(ledger_path)) as file:
+                file.write(text + b"\n")
+    return session.code()
+
+
+class Session:
+    """One run under the live view."""
+
+    def __init__(
+        self, spec: PipelineSpec, *, command: Command | None, title: str, refresh_s: float
+    ) -> None:
+        self._refresh_s, self._command = refresh_s, command
+        self._clock = SystemClock()
+        self.run = Run(build(spec), clock=self._clock, command=command, on_warning=self._warned)
+        self._viewer = Viewer(self.run, spec, self._clock)
+        self.state = State(title=title or spec.label)
+        self.error: Exception | None = None
+        self._screen: Screen | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._shown, self._ended = anyio.Event(), anyio.Event()
+        self._leaving, self._hurrying = anyio.Event(), anyio.Event()
+
+    def code(self) -> int:
+        """Return the exit code, saying on stderr why it is not 0.
+
+        Raises what the run raised if that is a defect and not a failure of the graph.
+        """
+        if self.error is None:
+            return 0
+        if not isinstance(self.error, IorError):
+            raise self.error
+        sys.stderr.write(f"ior: {sanitise(str(self.error))}\n")
+        return self.error.exit_code
+
+    def dispatch(self, event: Event) -> None:
+        """Change the state, and do what it then asks for."""
+        before = self.state
+        self.state = reduce(before, event)
+        if self.state.quits:
+            self._leaving.set()
+        if self.state.quits > 1:
+            self._hurrying.set()
+        looks = (before.tab, _source(before.where)) != (self.state.tab, _source(self.state.where))
+        if looks and self.state.picture is not None:
+            self.state = reduce(self.state, Tick(self._picture()))
+        if self._screen is not None:
+            self._screen.follow(before, self.state)
+
+    def say(self, text: str, bad: bool) -> None:
+        """Show a text on the message line; from any thread."""
+        if self._loop is None or self._loop.is_closed():
+            return
+        event = Noted(text, self._clock.now_ns(), bad)
+        self._loop.call_soon_threadsafe(self.dispatch, event)
+
+    def _warned(self, node: str, message: str) -> None:
+        self.say(f"{node}: {message}", False)
+
+    def _picture(self) -> Picture:
+        """Look at the present tab; what cannot be shown is said on the message line."""
+        try:
+            return self._viewer.picture(self.state.tab, self.state.where)
+        except Exception as error:  # a user's own stage may answer anything
+            name = self.state.tabs[self.state.tab]
+            self.say(f"{name} cannot be shown: {error!r}", True)
+            return Picture(None, self.run.ledger(), self._clock.now_ns())
+
+    def _body(self, state: State, row: int) -> Line:
+        if not self._viewer.tabs:
+            return exactly([], state.columns)
+        return self._viewer.tabs[state.tab].line(state, row)
+
+    async def live(self, input_: Input, output: Output) -> None:
+        """Run graph and screen; return when the user has left and the run has ended."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._crashed)
+        self._screen = Screen(
+            lambda: self.state, self.dispatch, self._body, input=input_, output=output
+        )
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            for task in (self._run, self._ticks, self._signals, self._leave):
+                tasks.start_soon(task)
+            try:
+                await self._show()
+            except Exception as error:  # raised below: a task group would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _show(self) -> None:
+        """Show the screen until the user leaves, then let the run end in any case."""
+        assert self._screen is not None
+        try:
+            await self._screen.application.run_async(self._shown.set, set_exception_handler=False)
+        except EOFError:
+            pass  # the terminal is gone
+        except OSError as error:
+            if error.errno != errno.EIO:  # the terminal is gone, too
+                raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                self._leaving.set()
+                await self._ended.wait()
+
+    def _crashed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Give up on a defect in a callback, a drawing one for instance: it would come again."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and "handle" in context:
+            self._close(error)
+        else:
+            loop.default_exception_handler(context)
+
+    def _close(self, error: Exception | None = None) -> None:
+        """Close the screen, which then raises `error` if there is one."""
+        application = self._screen.application if self._screen else None
+        if application is not None and application.is_running and not application.is_done:
+            if error is not None:
+                application.exit(exception=error)
+            else:
+                application.exit()
+
+    async def _run(self) -> None:
+        try:
+            await self._run_graph()
+        finally:
+            self._ended.set()
+
+    async def _run_graph(self) -> None:
+        try:
+            await self.run.run()
+        except Exception as error:
+            self.error = error
+        self._open()
+        said = "" if self.error is None else str(self.error) or type(self.error).__name__
+        self.dispatch(Ended(self._picture(), said))
+
+    def _open(self) -> None:
+        if self.state.started_ns is None:
+            self.dispatch(Started(self._clock.now_ns(), self._viewer.open()))
+
+    async def _ticks(self) -> None:
+        await self.run.started.wait()
+        self._open()
+        while not self._ended.is_set():
+            begun = time.perf_counter()
+            picture = self._picture()
+            if not _alike(picture, self.state.picture):
+                self.dispatch(Tick(picture))
+            cost = time.perf_counter() - begun
+            await anyio.sleep(max(self._refresh_s, SHARE * cost))
+
+    async def _signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        # What our caller ignores (nohup) stays ignored.
+        wanted = (signal.SIGTERM, signal.SIGHUP)
+        heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
+        with anyio.open_signal_receiver(*heard) as signals:
+            async for _ in signals:
+                self.dispatch(Pressed(Action.QUIT))
+
+    async def _leave(self) -> None:
+        """Wait for the wish to leave, stop the run, then close the screen."""
+        await self._leaving.wait()
+        if not self._ended.is_set():
+            if self._command is not None and self._command.released:
+                self._command.end(grace_s=0)
+            self.run.stop()
+            with anyio.move_on_after(PATIENCE_S):
+                await self._either(self._ended, self._hurrying)
+            if not self._ended.is_set():
+                self.run.abort()
+                await self._ended.wait()
+        await self._shown.wait()
+        self._close()
+
+    async def _either(self, *events: anyio.Event) -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def wait(event: anyio.Event) -> None:
+                await event.wait()
+                tasks.cancel_scope.cancel()
+
+            for event in events:
+                tasks.start_soon(wait, event)
+
+
+def _alike(picture: Picture, last: Picture | None) -> bool:
+    """Return whether a picture draws the same as the last: nothing came in the same second."""
+    if last is None or picture.now_ns // _SECOND != last.now_ns // _SECOND:
+        return False
+    return picture.ledger == last.ledger and picture.table == last.table
+
+
+def _source(where: Predicate | None) -> str | None:
+    return where.source if where else None

@@ -1,0 +1,156 @@
+"""A table in display order: which rows, which columns, how wide, and each cell's text.
+
+The reducer arranges a snapshot's table once per tick or sort; views then format only the
+rows that are visible. Counts are written in full, so that what is on the screen can be
+compared with the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from ior.snapshots import Field, Table
+from ior.text import fit, sanitise, width
+from ior.units import format_count, format_duration, format_size
+
+KEY_KINDS = ("text", "int")  # the leading fields of these kinds name a row
+KEY_MIN, KEY_SHARE, SEPARATOR = 12, 0.4, 2
+_FIXED = {"duration": 10, "size": 10, "ratio": 7}
+_PATHS = ("file", "old_file", "asked", "path")  # the end of these says more than the start
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """By which field, and whether in the order that is not natural for it.
+
+    Numbers are naturally sorted from large to small, names from a to z. `field` is None for
+    the table's own order, best first.
+    """
+
+    field: str | None = None
+    reverse: bool = False
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """A table's rows in display order, with the width of every column.
+
+    `keys` is how many leading columns name a row; they stay when columns scroll.
+    """
+
+    table: Table
+    rows: tuple[tuple[Any, ...], ...]
+    widths: tuple[int, ...]
+    keys: int
+    sort: Sort
+
+
+def arrange(table: Table, sort: Sort) -> Grid:
+    """Sort a table's rows and measure its columns; empty cells sort last."""
+    rows = tuple(table.rows)
+    names = [field.name for field in table.fields]
+    if sort.field in names:
+        rows = _sorted(rows, names.index(sort.field), table.fields, reverse=sort.reverse)
+    elif sort.reverse:
+        rows = rows[::-1]
+    measured = rows if table.rest is None else (*rows, table.rest)
+    widths = tuple(_measure(field, i, measured) for i, field in enumerate(table.fields))
+    return Grid(table, rows, widths, key_count(table.fields), sort)
+
+
+def _sorted(
+    rows: tuple[tuple[Any, ...], ...], column: int, fields: Sequence[Field], *, reverse: bool
+) -> tuple[tuple[Any, ...], ...]:
+    full = [row for row in rows if row[column] is not None]
+    empty = [row for row in rows if row[column] is None]
+    descending = (fields[column].kind != "text") != reverse
+    full.sort(key=lambda row: row[column], reverse=descending)
+    return (*full, *empty)
+
+
+def key_count(fields: Sequence[Field]) -> int:
+    """Return how many leading fields name a row, at least one where there is a field."""
+    count = 0
+    while count < len(fields) and fields[count].kind in KEY_KINDS:
+        count += 1
+    return count or min(1, len(fields))
+
+
+def _measure(field: Field, column: int, rows: Sequence[tuple[Any, ...]]) -> int:
+    title = len(field.name) + 1  # room for the sort mark
+    if field.kind in _FIXED:
+        return max(title, _FIXED[field.kind])
+    values = [row[column] for row in rows if row[column] is not None]
+    if field.kind == "text":
+        return max(title, KEY_MIN, max(map(_cells, values), default=0))
+    if not values:
+        return max(title, 7)
+    return max(title, 7, *(len(cell(field, value)) for value in (min(values), max(values))))
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else width(sanitise(text))
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.1%}"
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "count": format_count,
+    "duration": lambda ns: format_duration(int(ns)),
+    "size": lambda size: format_size(int(size)),
+    "ratio": _ratio,
+}
+
+
+def cell(field: Field, value: Any) -> str:
+    """Return one cell as people read it, neither cut nor padded; "" for an empty one."""
+    if value is None:
+        return ""
+    return _FORMATS.get(field.kind, str)(value)
+
+
+def padded(field: Field, value: Any, width: int) -> str:
+    """Return one cell in exactly `width` terminal cells; numbers stand at the right."""
+    text = cell(field, value)
+    if field.kind == "text":
+        return fit(text, width, keep="end" if field.name in _PATHS else "start")
+    return fit(text.rjust(width), width)
+
+
+def columns_shown(grid: Grid, first: int, cells: int) -> list[tuple[int, int]]:
+    """Return (column, width) of the columns that fit into `cells`, keys first.
+
+    Columns other than the keys begin with the `first`-th of them. Keys that are wide keep
+    `KEY_SHARE` of the line between them, and take what the others leave over.
+    """
+    keys = range(grid.keys)
+    share = max(KEY_MIN, int(cells * KEY_SHARE) // max(grid.keys, 1))
+    sizes = {i: min(grid.widths[i], share) for i in keys}
+    room = cells - sum(sizes.values()) - SEPARATOR * max(grid.keys - 1, 0)
+    others = []
+    for i in range(grid.keys + first, len(grid.widths)):
+        if grid.widths[i] + SEPARATOR > room:
+            break
+        others.append((i, grid.widths[i]))
+        room -= grid.widths[i] + SEPARATOR
+    for i in keys:
+        more = min(grid.widths[i] - sizes[i], max(room, 0))
+        sizes[i] += more
+        room -= more
+    return [*sizes.items(), *others]
+
+
+def key_of(grid: Grid, row: int) -> tuple[Any, ...] | None:
+    """Return what names a row, None outside the table."""
+    return grid.rows[row][: grid.keys] if 0 <= row < len(grid.rows) else None
+
+
+def find(grid: Grid, key: tuple[Any, ...]) -> int | None:
+    """Return where the row of that name stands now."""
+    for i, row in enumerate(grid.rows):
+        if row[: grid.keys] == key:
+            return i
+    return None

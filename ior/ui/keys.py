@@ -1,0 +1,90 @@
+"""Every key, in one table: bindings, key bar and help are made from it.
+
+A key that is not here does nothing, and one that is here is documented.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Mode(StrEnum):
+    """What the keys mean now."""
+
+    TABLE = "table"
+    PROMPT = "prompt"
+    HELP = "help"
+
+
+class Action(StrEnum):
+    """What a key does."""
+
+    QUIT = "quit"
+    HELP = "help"
+    FILTER = "filter"
+    ACCEPT = "accept"
+    CANCEL = "cancel"
+    SORT = "sort"
+    REVERSE = "reverse"
+    UP = "up"
+    DOWN = "down"
+    PAGE_UP = "page up"
+    PAGE_DOWN = "page down"
+    FIRST = "first"
+    LAST = "last"
+    LEFT = "left"
+    RIGHT = "right"
+    NEXT_TAB = "next tab"
+    PREVIOUS_TAB = "previous tab"
+
+
+class Key(NamedTuple):
+    """One line of the table.
+
+    `keys` are prompt_toolkit's names, `shown` is what people read, `word` stands in the key
+    bar (empty: only in the help), `modes` is where the key means this.
+    """
+
+    action: Action
+    keys: tuple[str, ...]
+    shown: str
+    word: str
+    help: str
+    modes: tuple[Mode, ...] = (Mode.TABLE,)
+
+
+_EVERYWHERE = (Mode.TABLE, Mode.PROMPT, Mode.HELP)
+_READING = (Mode.TABLE, Mode.HELP)
+
+KEYS: tuple[Key, ...] = (
+    Key(Action.QUIT, ("q",), "q", "quit", "leave; ends a command that ior started", _READING),
+    Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "", "leave, also out of a prompt", _EVERYWHERE),
+    Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide this help", _READING),
+    Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
+    Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
+    Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
+    Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
+    Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
+    Key(Action.UP, ("up", "k"), "Up k", "", "one row up", _READING),
+    Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down", _READING),
+    Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up", _READING),
+    Key(Action.PAGE_DOWN, ("pagedown",), "PgDn", "", "one page down", _READING),
+    Key(Action.FIRST, ("g", "home"), "g Home", "", "to the first row, and stay there", _READING),
+    Key(Action.LAST, ("G", "end"), "G End", "", "to the last row", _READING),
+    Key(Action.LEFT, ("left", "h"), "Left h", "", "scroll the columns to the left"),
+    Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
+    Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in the prompt: apply", (Mode.PROMPT,)),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "in the prompt: no change", (Mode.PROMPT,)),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "in this help: back", (Mode.HELP,)),
+)
+
+
+def bar(mode: Mode) -> list[tuple[str, str]]:
+    """Return what the key bar shows in a mode: (key, word)."""
+    return [(line.shown, line.word) for line in KEYS if line.word and mode in line.modes]
+
+
+def help_lines() -> list[tuple[str, str]]:
+    """Return the help: (key, what it does), a line for each line of the table."""
+    return [(line.shown, line.help) for line in KEYS]

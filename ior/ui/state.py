@@ -1,0 +1,384 @@
+"""What is on the screen, as one frozen value, and the one function that changes it.
+
+`reduce(state, event)` is pure: no clock, no screen, no graph. Whoever runs the screen turns
+key presses, ticks and messages into events, and acts on what the state then asks for
+(`quitting`, `prompt`, `tab`, `where`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ior.errors import FilterError
+from ior.expr import Predicate, compile_filter
+from ior.pipeline.ledger import Ledger
+from ior.snapshots import Table
+from ior.ui.folding import fold
+from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of
+from ior.ui.keys import KEYS, Action, Mode
+
+MIN_COLUMNS, MIN_ROWS = 40, 10  # below, a notice says so
+RATE_SPAN_NS = 1_000_000_000  # calls/s is a mean over about this
+MESSAGE_NS = 10_000_000_000  # how long a message stays
+
+
+class Phase(StrEnum):
+    """How far the run is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """How many of the retained rows the filter matches; `None` rows where it has no say."""
+
+    rows: int
+    retained: int
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """What was seen at one moment: the tab's table (None before there is one) and the books.
+
+    `matched` is None without a filter, and where the tab does not show retained rows.
+    """
+
+    table: Table | None
+    ledger: Ledger
+    now_ns: int
+    matched: Matched | None = None
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The run is under way; `tabs` are the names of what can be looked at."""
+
+    now_ns: int
+    tabs: tuple[str, ...]
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """A new picture."""
+
+    picture: Picture
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The run is over; the picture is the last. `error` is why it failed, "" if it did not."""
+
+    picture: Picture
+    error: str = ""
+
+
+class Pressed(msgspec.Struct, frozen=True):
+    """A key of the table was pressed."""
+
+    action: Action
+
+
+class FilterEdited(msgspec.Struct, frozen=True):
+    """The text in the filter prompt is another."""
+
+    text: str
+
+
+class Resized(msgspec.Struct, frozen=True):
+    """The terminal has another size."""
+
+    columns: int
+    rows: int
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Something for the message line."""
+
+    message: str
+    now_ns: int
+    bad: bool = False
+
+
+Event = Started | Tick | Ended | Pressed | FilterEdited | Resized | Noted
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """The filter being edited, and what is wrong with characters `start` to `end` of it."""
+
+    text: str
+    error: str = ""
+    start: int = 0
+    end: int = 0
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the screen shows."""
+
+    title: str
+    columns: int = 80
+    rows: int = 24
+    phase: Phase = Phase.STARTING
+    quits: int = 0  # how often the user asked to leave; the second time does not wait
+    help: bool = False
+    help_top: int = 0
+    prompt: Prompt | None = None
+    where: Predicate | None = None
+    tabs: tuple[str, ...] = ("Syscalls",)
+    tab: int = 0
+    picture: Picture | None = None
+    grid: Grid | None = None
+    sort: Sort = Sort()
+    first_column: int = 0  # of those that scroll
+    cursor: int = 0
+    anchor: tuple[Any, ...] | None = None  # the row that the cursor stays on
+    top: int = 0
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    marks: tuple[tuple[int, int], ...] = ()  # (time, calls) of the last second
+    message: Noted | None = None
+    error: str = ""
+
+    @property
+    def mode(self) -> Mode:
+        """What the keys mean now."""
+        if self.prompt is not None:
+            return Mode.PROMPT
+        return Mode.HELP if self.help else Mode.TABLE
+
+    @property
+    def small(self) -> bool:
+        """Whether the terminal is too small for anything but a notice."""
+        return self.columns < MIN_COLUMNS or self.rows < MIN_ROWS
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, well or not."""
+        return self.phase in (Phase.ENDED, Phase.FAILED)
+
+    @property
+    def elapsed_ns(self) -> int:
+        """Nanoseconds that the run has taken so far, or took."""
+        if self.picture is None or self.started_ns is None:
+            return 0
+        now_ns = self.picture.now_ns if self.ended_ns is None else self.ended_ns
+        return max(0, now_ns - self.started_ns)
+
+    @property
+    def calls_per_s(self) -> float:
+        """Calls a second: of late while it runs, on the whole when it has ended."""
+        if self.over and self.picture is not None and self.elapsed_ns:
+            return self.picture.ledger.calls * 1e9 / self.elapsed_ns
+        if len(self.marks) < 2 or self.marks[-1][0] <= self.marks[0][0]:
+            return 0.0
+        (before_ns, before), (now_ns, now) = self.marks[0], self.marks[-1]
+        return (now - before) * 1e9 / (now_ns - before_ns)
+
+    @property
+    def foot_rows(self) -> int:
+        """Lines under the table: prompt with its carets, message or error text, key bar."""
+        if self.small:
+            return int(self.prompt is not None)
+        said = max(1, len(self.error_lines))
+        if self.prompt is None:
+            return said + 1
+        return said + (3 if self.prompt.error else 2)
+
+    @property
+    def error_lines(self) -> list[str]:
+        """What is wrong with the filter in the prompt, or with the run."""
+        if self.prompt is not None:
+            return fold(self.prompt.error, self.columns, 3)
+        return fold(self.error, self.columns, max(1, self.rows // 3))
+
+    @property
+    def head_rows(self) -> int:
+        """Lines above the table: title, numbers, tabs, and the filter where there is one."""
+        if self.small:
+            return 0
+        return 4 if self.where is not None else 3
+
+    @property
+    def body_rows(self) -> int:
+        """Lines of the table with its heading and its rest."""
+        return max(1, self.rows - self.head_rows - self.foot_rows)
+
+    @property
+    def page(self) -> int:
+        """Rows of the table that are visible at once."""
+        rest = self.grid is not None and self.grid.table.rest is not None
+        return max(1, self.body_rows - 1 - rest)
+
+
+def reduce(state: State, event: Event) -> State:
+    """Return the state after `event`."""
+    match event:
+        case Tick(picture):
+            state = _seen(state, picture)
+        case Started(now_ns, tabs):
+            state = replace(state, phase=Phase.RUNNING, started_ns=now_ns, tabs=tabs)
+        case Ended(picture, error):
+            phase = Phase.FAILED if error else Phase.ENDED
+            state = _seen(state, picture)
+            state = replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
+        case Pressed(action):
+            state = _ACTIONS[action](state)
+        case FilterEdited(text):
+            if state.prompt is not None and state.prompt.text != text:
+                state = replace(state, prompt=Prompt(text))
+        case Resized(columns, rows):
+            state = replace(state, columns=columns, rows=rows)
+        case Noted():
+            state = replace(state, message=event)
+    return _scrolled(state)
+
+
+def _seen(state: State, picture: Picture) -> State:
+    now_ns, calls = picture.now_ns, picture.ledger.calls
+    recent = tuple(mark for mark in state.marks if mark[0] >= now_ns - RATE_SPAN_NS)
+    old = recent or state.marks[-1:]
+    message = state.message
+    if message is not None and now_ns - message.now_ns > MESSAGE_NS:
+        message = None
+    state = replace(state, picture=picture, marks=(*old, (now_ns, calls)), message=message)
+    return _arranged(state)
+
+
+def _arranged(state: State) -> State:
+    table = state.picture.table if state.picture else None
+    if table is None:
+        return replace(state, grid=None)
+    grid = arrange(table, state.sort)
+    cursor = state.cursor
+    if state.anchor is not None:
+        found = find(grid, state.anchor)
+        cursor = cursor if found is None else found
+    return replace(state, grid=grid, cursor=cursor)
+
+
+def _scrolled(state: State) -> State:
+    """Return the state with cursor and scroll positions inside the table."""
+    rows = len(state.grid.rows) if state.grid else 0
+    cursor = max(0, min(state.cursor, rows - 1))
+    top = max(0, min(state.top, cursor, rows - state.page))
+    top = max(top, cursor - state.page + 1)
+    columns = len(state.grid.widths) - state.grid.keys if state.grid else 0
+    first = max(0, min(state.first_column, columns - 1))
+    if (cursor, top, first) == (state.cursor, state.top, state.first_column):
+        return state
+    return replace(state, cursor=cursor, top=top, first_column=first)
+
+
+def _moved(delta: Callable[[State], int]) -> Callable[[State], State]:
+    def move(state: State) -> State:
+        if state.help:
+            lines = max(0, len(KEYS) - state.body_rows)
+            return replace(state, help_top=max(0, min(state.help_top + delta(state), lines)))
+        if state.grid is None:
+            return state
+        cursor = max(0, min(state.cursor + delta(state), len(state.grid.rows) - 1))
+        return replace(state, cursor=cursor, anchor=key_of(state.grid, cursor))
+
+    return move
+
+
+def _first(state: State) -> State:
+    if state.help:
+        return replace(state, help_top=0)
+    return replace(state, cursor=0, anchor=None)  # the top, whatever comes to stand there
+
+
+def _column(step: int) -> Callable[[State], State]:
+    return lambda state: replace(state, first_column=state.first_column + step)
+
+
+def _sort(state: State) -> State:
+    """Sort by the next field, scrolling it into view; after the last, the table's own order."""
+    if state.grid is None:
+        return state
+    names: list[str | None] = [None, *(field.name for field in state.grid.table.fields)]
+    at = names.index(state.sort.field) if state.sort.field in names else 0
+    sort = Sort(names[(at + 1) % len(names)])
+    state = _arranged(replace(state, sort=sort))
+    assert state.grid is not None
+    column = names.index(sort.field) - 1
+    if column < state.grid.keys:
+        return replace(state, first_column=0)
+    first = min(state.first_column, column - state.grid.keys)
+    while column not in dict(columns_shown(state.grid, first, state.columns)):
+        if first >= column - state.grid.keys:
+            break
+        first += 1
+    return replace(state, first_column=first)
+
+
+def _reverse(state: State) -> State:
+    return _arranged(replace(state, sort=Sort(state.sort.field, not state.sort.reverse)))
+
+
+def _quit(state: State) -> State:
+    phase = state.phase if state.over else Phase.STOPPING
+    return replace(state, quits=state.quits + 1, phase=phase)
+
+
+def _open_prompt(state: State) -> State:
+    return replace(state, prompt=Prompt(state.where.source if state.where else ""))
+
+
+def _accept(state: State) -> State:
+    """Apply the filter in the prompt; an empty one shows everything again."""
+    if state.prompt is None:
+        return state
+    text = state.prompt.text.strip()
+    try:
+        where = compile_filter(text) if text else None
+    except FilterError as error:
+        lead = len(state.prompt.text) - len(state.prompt.text.lstrip())
+        bad = Prompt(state.prompt.text, str(error), error.start + lead, error.end + lead)
+        return replace(state, prompt=bad)
+    return replace(state, prompt=None, where=where)
+
+
+def _cancel(state: State) -> State:
+    return replace(state, prompt=None, help=False)
+
+
+def _help(state: State) -> State:
+    return replace(state, help=not state.help, help_top=0)
+
+
+def _tab(step: int) -> Callable[[State], State]:
+    def turn(state: State) -> State:
+        tab = (state.tab + step) % len(state.tabs)
+        if tab == state.tab:
+            return state
+        fresh = replace(state, tab=tab, sort=Sort(), cursor=0, anchor=None, top=0, first_column=0)
+        return replace(fresh, grid=None)
+
+    return turn
+
+
+_ACTIONS: dict[Action, Callable[[State], State]] = {
+    Action.QUIT: _quit,
+    Action.HELP: _help,
+    Action.FILTER: _open_prompt,
+    Action.ACCEPT: _accept,
+    Action.CANCEL: _cancel,
+    Action.SORT: _sort,
+    Action.REVERSE: _reverse,
+    Action.UP: _moved(lambda _: -1),
+    Action.DOWN: _moved(lambda _: 1),
+    Action.PAGE_UP: _moved(lambda state: -state.page),
+    Action.PAGE_DOWN: _moved(lambda state: state.page),
+    Action.FIRST: _first,
+    Action.LAST: _moved(
+        lambda state: len(KEYS) if state.help else len(state.grid.rows) if state.grid else 0
+    ),
+    Action.LEFT: _column(-1),
+    Action.RIGHT: _column(1),
+    Action.NEXT_TAB: _tab(1),
+    Action.PREVIOUS_TAB: _tab(-1),
+}

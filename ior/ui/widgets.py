@@ -1,0 +1,72 @@
+"""What views are made of: lines of styled fragments of exact width, drawn when visible.
+
+A prompt_toolkit control that formats all its text on every frame costs 90 ms with 5000
+rows; `LinesControl` asks for the visible lines alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prompt_toolkit.formatted_text.base import OneStyleAndTextTuple
+from prompt_toolkit.layout.controls import UIContent, UIControl
+
+from ior.text import fit, sanitise, width
+
+Fragment = tuple[str, str]
+Line = list[Fragment]
+
+
+def exactly(fragments: Line, cells: int, style: str = "") -> Line:
+    """Cut and pad a line to exactly `cells` terminal cells, and make its text harmless.
+
+    `style` is that of the padding.
+    """
+    line: Line = []
+    room = cells
+    for look, raw in fragments:
+        if room <= 0:
+            break
+        text = sanitise(raw)
+        wide = width(text)
+        if wide > room:
+            text, wide = fit(text, room), room
+        line.append((look, text))
+        room -= wide
+    if room > 0:
+        line.append((style, " " * room))
+    return line
+
+
+def spread(left: Line, right: Line, cells: int, style: str = "") -> Line:
+    """Put two groups at the two ends of a line; the left one gives way.
+
+    `style` is that of the space between them.
+    """
+    wide = sum(width(sanitise(text)) for _, text in right)
+    return exactly(left, max(cells - wide, 0), style) + exactly(right, min(wide, cells))
+
+
+class LinesControl(UIControl):
+    """A control whose lines are made one by one, when the screen wants them.
+
+    `content` gives how many lines there are, and what makes one of them.
+    """
+
+    def __init__(
+        self, content: Callable[[], tuple[int, Callable[[int], Line]]], *, focusable: bool = False
+    ) -> None:
+        self._content, self._focusable = content, focusable
+
+    def is_focusable(self) -> bool:
+        """Return whether keys can go here."""
+        return self._focusable
+
+    def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 (their signature)
+        """Return the content; prompt_toolkit asks it for the lines that it shows."""
+        count, line = self._content()
+        return UIContent(
+            get_line=lambda i: list[OneStyleAndTextTuple](line(i)),
+            line_count=count,
+            show_cursor=False,
+        )

@@ -1,0 +1,26 @@
+"""Fixtures for tests that look at the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from emulated import Person, Stand, Terminal
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+
+from ior.ui.state import State
+
+
+@pytest.fixture
+def stand() -> Iterator[Callable[[int, int, State], Stand]]:
+    """Make stands whose keys come from a pipe."""
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard):
+        yield lambda columns, rows, state: Stand(Terminal(columns, rows), keyboard, state)
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    """Sit somebody down in front of 80 by 24 cells."""
+    with create_pipe_input() as keyboard:
+        yield Person(Terminal(80, 24), keyboard)

@@ -1,0 +1,112 @@
+"""Nodes that the pipelines of these tests are made of."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import ClassVar
+
+import anyio
+
+from ior.calls import CALLS, Batch, Schema
+from ior.errors import NotPermitted
+from ior.names import Names
+from ior.pipeline.abc import Config, Context, Source, Stage
+from ior.snapshots import Field, Table
+from ior.testing import calls
+
+
+class Made(Source):
+    """Gives `batches` batches of 1000 reads, 500 writes and 10 failed opens; ends or waits."""
+
+    gives: ClassVar[Schema] = CALLS
+
+    class Config(Config):
+        batches: int = 2
+        ends: bool = True
+        deaf: bool = False  # does not hear `stop`
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._given = 0
+        self._stopped = anyio.Event()
+        self._names = Names()
+
+    async def read(self) -> Batch | None:
+        if self._given < self.config.batches:
+            self._given += 1
+            return calls(
+                names=self._names,
+                syscall=["read"] * 1000 + ["write"] * 500 + ["openat"] * 10,
+                ret=[512] * 1000 + [1] * 500 + [-2] * 10,
+                comm=["dd"] * 1500 + ["cat"] * 10,
+            )
+        if self.config.deaf:
+            await anyio.sleep_forever()
+        if not self.config.ends:
+            await self._stopped.wait()
+        return None
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+class Noisy(Stage):
+    """Says something everywhere where something can be said."""
+
+    async def start(self, ctx: Context) -> None:
+        await super().start(ctx)
+        logging.getLogger("libbpf").warning("something was logged")
+        warnings.warn("something was warned of", stacklevel=1)
+        print("something was printed")  # noqa: T201 (that is what is tried)
+        sys.stderr.write("something was written\n")
+        ctx.warn("12 rows dropped")
+
+    def process(self, batch: Batch) -> Batch:
+        return batch
+
+
+class Broken(Stage):
+    """Raises at the second batch."""
+
+    seen = 0
+
+    def process(self, batch: Batch) -> Batch:
+        self.seen += 1
+        if self.seen == 2:
+            raise ZeroDivisionError("division by zero")
+        return batch
+
+
+class Refusing(Stage):
+    """Does not start."""
+
+    async def start(self, ctx: Context) -> None:
+        raise NotPermitted("tracing needs CAP_BPF; run: sudo ior tui")
+
+    def process(self, batch: Batch) -> Batch:
+        return batch
+
+
+class Weather(Stage):
+    """Answers a snapshot of its own, that nobody has heard of."""
+
+    gives: ClassVar[dict[str, Schema]] = {}
+
+    def process(self, batch: Batch) -> None:
+        """Take no notice."""
+
+    def snapshot(self) -> Weather:
+        return self
+
+    def tables(self) -> tuple[Table, ...]:
+        fields = (Field("town", "text"), Field("rain", "ratio"))
+        return (Table("Weather", fields, (("Bergen", 0.93), ("Cairo", 0.01))),)
+
+
+class Unshowable(Weather):
+    """Cannot say what it has."""
+
+    def tables(self) -> tuple[Table, ...]:
+        raise LookupError("no table here")

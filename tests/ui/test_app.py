@@ -1,0 +1,214 @@
+"""Whole runs under the live view, with a person at a pipe and an emulated screen."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from emulated import Person
+
+from ior.errors import OutputError, SpecError, UsageError
+from ior.pipeline.spec import PipelineSpec, parse
+from ior.ui import app
+from ior.ui.app import run_tui
+from ior.ui.state import State
+from ior.ui.tabs.table import TableTab
+from ior.ui.widgets import Line
+
+pytestmark = pytest.mark.timeout(30)
+
+HERE = Path(__file__).parent
+STATS = '[stage.stats]\ntype = "stats"\ninputs = "{0}"\n'
+STREAM = '[stage.live]\ntype = "stream"\ninputs = "made"\n'
+
+
+def pipeline(*parts: str, source: str = "", behind: str = "made") -> PipelineSpec:
+    made = f'version = 1\n[stage.made]\nuse = "made.py:Made"\n{source}\n'
+    text = made + STATS.format(behind) + "\n".join(parts)
+    return parse(text, directory=HERE, label="test.toml")
+
+
+def through(cls: str) -> str:
+    return f'[stage.mine]\nuse = "made.py:{cls}"\ninputs = "made"\n'
+
+
+def live(person: Person, spec: PipelineSpec, **options: object) -> int:
+    return run_tui(
+        spec,
+        title="the test",
+        refresh_ms=20,
+        input=person.keyboard,
+        output=person.terminal.output,
+        **options,
+    )
+
+
+def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> None:
+    person.when("ended", "q")
+    assert live(person, pipeline(STREAM), ledger_path=tmp_path / "books.json") == 0
+    screen = person.saw[-1]
+    assert screen[0].startswith(" ior  the test")
+    assert screen[4].split()[:3] == ["read", "2,000", "0"]
+    assert screen[5].split()[:3] == ["write", "1,000", "0"]
+    assert screen[6].split()[:3] == ["openat", "20", "20"]
+    books = json.loads((tmp_path / "books.json").read_bytes())
+    assert books["closed"] is True
+    assert books["stages"]["stats"]["consumed"] == 3020
+
+
+def test_q_stops_a_run_and_its_books_close(person: Person, tmp_path: Path) -> None:
+    person.when("read ", "q")
+    spec = pipeline(source="ends = false")
+    assert live(person, spec, ledger_path=tmp_path / "books.json") == 0
+    assert "running" in person.saw[0][0]
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_leave_in_good_order(
+    person: Person, tmp_path: Path, number: signal.Signals
+) -> None:
+    person.when("read ", lambda: os.kill(os.getpid(), number))
+    spec = pipeline(source="ends = false")
+    assert live(person, spec, ledger_path=tmp_path / "books.json") == 0
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
+    assert "\x1b[?1049l" in "".join(person.terminal.raw)
+
+
+def test_a_terminal_that_goes_away_ends_the_run(person: Person, tmp_path: Path) -> None:
+    person.when("read ", person.keyboard.close)
+    spec = pipeline(source="ends = false")
+    assert live(person, spec, ledger_path=tmp_path / "books.json") == 0
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
+
+
+def test_a_filter_counts_the_retained_rows(person: Person) -> None:
+    person.when("ended", "f").when("filter:", "comm == 'cat'\r").when("rows match", "q")
+    assert live(person, pipeline(STREAM)) == 0
+    screen = person.saw[-1]
+    assert "20 of 3,020 retained rows match" in screen[3]
+    assert screen[5].split()[:3] == ["openat", "20", "20"]
+    assert screen[6].strip() == ""
+
+
+def test_a_filter_without_a_stream_says_that_it_does_not_apply(person: Person) -> None:
+    person.when("ended", "f").when("filter:", "is_error\r").when("not applied here", "q")
+    assert live(person, pipeline()) == 0
+    assert person.saw[-1][5].split()[:2] == ["read", "2,000"]
+
+
+def test_a_failing_stage_leaves_the_picture_and_the_error(
+    person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person.when("failed", "q")
+    assert live(person, pipeline(through("Broken"), behind="mine")) == 1
+    screen = "\n".join(person.saw[-1])
+    assert "stage 'mine': ZeroDivisionError: division by zero" in screen
+    assert "read " in screen
+    assert "1,000" in screen
+    assert capsys.readouterr().err == "ior: stage 'mine': ZeroDivisionError: division by zero\n"
+
+
+def test_a_refused_start_is_a_readable_screen(person: Person) -> None:
+    person.when("failed", "q")
+    assert live(person, pipeline(through("Refusing"), behind="mine")) == 77
+    assert "tracing needs CAP_BPF; run: sudo ior tui" in "\n".join(person.saw[-1])
+
+
+def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
+    person.when("ended", "\x1b[Z").when("Bergen", "f").when("filter:", "is_error\r")
+    person.when("not applied here", "q")
+    spec = pipeline(STREAM, '[stage.sky]\nuse = "made.py:Weather"\ninputs = "made"\n')
+    assert live(person, spec) == 0
+    screen = "\n".join(person.saw[-1])
+    assert "93.0%" in screen
+    assert all(name in screen for name in ("Syscalls", "Files", "Processes", "Weather"))
+
+
+def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:
+    person.when("ended", "\x1b[Z").when("no table here", "\t").when("read ", "q")
+    spec = pipeline('[stage.sky]\nuse = "made.py:Unshowable"\ninputs = "made"\n')
+    assert live(person, spec) == 0
+    assert "sky cannot be shown: LookupError('no table here')" in "\n".join(person.saw[1])
+
+
+def test_nothing_is_written_over_the_screen(
+    person: Person, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(app.Session, "say", _recorded(app.Session.say, said))
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger("libbpf").addHandler(handler)
+    try:
+        person.when("mine: 12 rows dropped", "q")
+        assert live(person, pipeline(through("Noisy"), behind="mine", source="ends = false")) == 0
+    finally:
+        logging.getLogger("libbpf").removeHandler(handler)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert [
+        word for line in said for word in ("logged", "warned", "printed", "written") if word in line
+    ]
+    assert len(said) == 5
+
+
+def _recorded(say: object, said: list[str]) -> object:
+    def record(session: app.Session, text: str, bad: bool) -> None:
+        said.append(text)
+        say(session, text, bad)
+
+    return record
+
+
+def test_a_run_that_does_not_stop_is_given_up(
+    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(app, "PATIENCE_S", 0.1)
+    person.when("read ", "q")
+    assert live(person, pipeline(source="deaf = true"), ledger_path=tmp_path / "books.json") == 1
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is False
+
+
+def test_the_second_q_does_not_wait(person: Person) -> None:
+    person.when("read ", "q").when("stopping", "q")
+    assert live(person, pipeline(source="deaf = true")) == 1
+
+
+def test_a_defect_in_drawing_restores_the_terminal(
+    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    line = TableTab.line
+
+    def sometimes(tab: TableTab, state: State, row: int) -> Line:
+        if person.saw:
+            raise AssertionError("a defect")
+        return line(tab, state, row)
+
+    monkeypatch.setattr(TableTab, "line", sometimes)
+    person.when("read ", "j")
+    with pytest.raises(AssertionError, match="a defect"):
+        live(person, pipeline(source="ends = false"), ledger_path=tmp_path / "books.json")
+    assert "\x1b[?1049l" in "".join(person.terminal.raw)
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
+
+
+def test_bad_input_raises_before_the_screen(person: Person, tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        live(person, pipeline(), ledger_path=tmp_path / "missing" / "books.json")
+    with pytest.raises(SpecError, match="bogus"):
+        live(person, pipeline(source="bogus = 1"))
+    csv = '[stage.csv]\ntype = "csv"\ninputs = "made"\npath = "x.csv"\n'
+    text = f'version = 1\n[stage.made]\nuse = "made.py:Made"\n{csv}'
+    with pytest.raises(UsageError, match="nothing to look at"):
+        live(person, parse(text, directory=HERE, label="blind.toml"))
+    assert person.terminal.raw == []
+
+
+def test_without_a_terminal_it_says_so() -> None:
+    with pytest.raises(UsageError, match="terminal"):
+        run_tui(pipeline())

@@ -1,0 +1,182 @@
+"""The views: lines of exactly the terminal's width, and what stands in them."""
+
+from __future__ import annotations
+
+import pytest
+from emulated import FIELDS, SIZES, ledger, picture, table
+from hypothesis import given
+from hypothesis import strategies as st
+from test_state import EVENTS, after, running
+
+from ior.pipeline.ledger import StageBooks
+from ior.snapshots import Field, Table
+from ior.text import width
+from ior.ui import frame
+from ior.ui.keys import KEYS, Action
+from ior.ui.state import (
+    Ended,
+    Event,
+    FilterEdited,
+    Matched,
+    Noted,
+    Picture,
+    Resized,
+    Started,
+    State,
+    Tick,
+)
+from ior.ui.tabs.syscalls import SyscallsTab
+from ior.ui.widgets import Line, exactly, spread
+
+TAB = SyscallsTab("stats", 0, filtered=True)
+
+
+def text(line: Line) -> str:
+    return "".join(part for _, part in line)
+
+
+def lines(state: State) -> list[str]:
+    """All lines of the screen but the prompt's own."""
+    if state.small:
+        body = [frame.notice_line(state, i) for i in range(state.body_rows)]
+    elif state.help:
+        body = [frame.help_line(state, i) for i in range(state.body_rows)]
+    else:
+        body = [TAB.line(state, i) for i in range(state.body_rows)]
+    return [text(line) for line in (*frame.head(state), *body, *frame.foot(state))]
+
+
+def styled(state: State, words: str) -> set[str]:
+    """The styles of the fragments of the head that hold `words`."""
+    return {style for line in frame.head(state) for style, part in line if words in part}
+
+
+@given(st.lists(EVENTS, max_size=30), st.integers(20, 220), st.integers(5, 70))
+def test_every_line_is_as_wide_as_the_terminal(
+    events: list[Event], columns: int, rows: int
+) -> None:
+    state = after(*events, Resized(columns, rows))
+    found = lines(state)
+    assert {width(line) for line in found} == {columns}
+    assert len(found) + (state.prompt is not None) == rows
+    assert all(line.isprintable() for line in found)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_hostile_text_keeps_the_columns_straight(size: tuple[int, int]) -> None:
+    names = ("\x1b]0;x\x07", "a\nb\tc", "\u202egnp.exe", "日本語" * 9, "e\u0301" * 40, "\u200b", "")
+    rows = tuple((name, 1_000_000 + i, *(0,) * 9) for i, name in enumerate(names))
+    hostile = Table("Files", (Field("file", "text"), *FIELDS[1:]), rows)
+    state = after(Resized(*size), Tick(Picture(hostile, ledger(), 0)), Noted("\x1b[31m\u202e", 0))
+    found = lines(state)
+    assert {width(line) for line in found} == {size[0]}
+    assert all(line.isprintable() for line in found)
+    if not state.small:
+        ends = {width(line[: line.index("1,000,00") + 9]) for line in found if "1,000,00" in line}
+        assert len(ends) == 1
+
+
+def test_counts_are_written_in_full() -> None:
+    found = lines(running())
+    assert any(line.split()[:2] == ["read", "200,000"] for line in found)
+    assert " calls 400,011 " in found[1]
+
+
+def test_lost_is_zero_or_red_with_the_place() -> None:
+    state = running()
+    assert "lost 0 " in lines(state)[1]
+    assert styled(state, "0") >= {"class:good"}
+    lossy = after(Tick(Picture(table(3), ledger(lost=1200, dropped=34), 0)), state=state)
+    assert "lost 1,234: kernel ring 1,200, pair.out->live 34" in lines(lossy)[1]
+    assert styled(lossy, "1,200") == {"class:bad"}
+    one = after(Tick(Picture(table(3), ledger(lost=7), 0)), state=state)
+    assert "lost 7 kernel ring" in lines(one)[1]
+
+
+def test_rows_that_failed_in_a_stage_count_as_lost() -> None:
+    books = ledger()
+    books.stages["mine"] = StageBooks(in_=5, failed=5)
+    assert frame.losses(books) == [("failed in mine", 5)]
+
+
+def test_the_head_says_target_phase_and_elapsed() -> None:
+    state = after(
+        Started(0, ("Syscalls",)), Tick(picture(75)), state=State(title="dd if=/dev/zero")
+    )
+    assert lines(state)[0].startswith(" ior  dd if=/dev/zero ")
+    assert lines(state)[0].endswith(" running 1:15 ")
+    ended = after(Ended(Picture(table(3), ledger(closed=False), 3_700_000_000_000)), state=state)
+    assert lines(ended)[0].endswith(" ended, books open 1:01:40 ")
+
+
+def test_a_filter_says_how_many_retained_rows_match() -> None:
+    seen = Picture(table(3), ledger(), 0, Matched(1234, 10_000))
+    state = running(Action.FILTER, FilterEdited("is_error"), Action.ACCEPT, Tick(seen))
+    assert "filter is_error" in lines(state)[3]
+    assert "1,234 of 10,000 retained rows match" in lines(state)[3]
+    other = after(Tick(Picture(table(3), ledger(), 0)), state=state)
+    assert "not applied here" in lines(other)[3]
+
+
+def test_carets_stand_under_the_wrong_place() -> None:
+    typed = "日 == 1"
+    state = running(Action.FILTER, FilterEdited(typed), Action.ACCEPT)
+    assert state.prompt is not None
+    carets, *message, _ = (text(line) for line in frame.foot(state))
+    start = len(frame.PROMPT) + width(typed[: state.prompt.start])
+    assert carets.rstrip() == " " * start + "^" * width(
+        typed[state.prompt.start : state.prompt.end]
+    )
+    assert " ".join(line.strip() for line in message) == state.prompt.error
+
+
+def test_a_wrong_filter_wider_than_the_terminal_says_the_character() -> None:
+    typed = "is_error and " * 9 + "nonsense == 1"
+    state = running(Action.FILTER, FilterEdited(typed), Action.ACCEPT)
+    assert state.prompt is not None
+    assert text(frame.foot(state)[0]).strip() == f"at character {state.prompt.start + 1}:"
+
+
+def test_the_error_of_a_failed_run_is_folded() -> None:
+    error = "cannot load the programs: " + "permission denied " * 12 + "\nrun: sudo ior tui"
+    found = lines(running(Resized(60, 24), Ended(picture(1), error)))
+    assert found[-7].startswith("cannot load the programs: permission denied")
+    assert found[-2].strip() == "run: sudo ior tui"
+
+
+def test_the_rest_stands_under_the_last_visible_row() -> None:
+    seen = Tick(Picture(table(30, rest=True), ledger(), 0))
+    assert lines(running(seen))[-3].split()[:2] == ["(other)", "77"]
+    few = lines(running(Tick(Picture(table(2, rest=True), ledger(), 0))))
+    assert few[6].split()[:2] == ["(other)", "77"]
+
+
+def test_help_names_every_key() -> None:
+    found = "\n".join(lines(running(Resized(80, 40), Action.HELP)))
+    assert all(key.shown in found and key.help in found for key in KEYS)
+
+
+def test_the_present_tab_is_in_sight() -> None:
+    names = tuple(f"a table of some name {i}" for i in range(9))
+    state = running(Started(0, names), *[Action.NEXT_TAB] * 7)
+    assert names[7] in lines(state)[2]
+
+
+def test_nothing_yet_is_said() -> None:
+    assert "waiting for the first calls" in "".join(lines(State(title="x")))
+    empty = running(Tick(Picture(table(0), ledger(0), 0)))
+    assert any("no calls" in line for line in lines(empty))
+    none = running(Tick(Picture(None, ledger(0), 0)))
+    assert any("nothing to see here yet" in line for line in lines(none))
+
+
+@given(st.lists(st.text(max_size=30), max_size=5), st.text(max_size=40), st.integers(1, 60))
+def test_lines_are_cut_and_padded_exactly(left: list[str], right: str, cells: int) -> None:
+    line: Line = [("", part) for part in left]
+    assert width(text(exactly(line, cells))) == cells
+    assert width(text(spread(line, [("", right)], cells))) == cells
+
+
+def test_a_row_that_fits_is_not_marked_as_cut() -> None:
+    found = lines(running(Resized(120, 24)))
+    assert not any("…" in line for line in found)

@@ -1,0 +1,89 @@
+"""The live view in a real pty, on made-up calls: start, keys, resize, leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from ptys import Pty
+
+pytestmark = pytest.mark.timeout(60)
+
+PIPELINE = """\
+version = 1
+[stage.kernel]
+type = "synthetic"
+rate = 20000
+[stage.pair]
+type = "pair"
+inputs = "kernel"
+[stage.stats]
+type = "stats"
+inputs = "pair"
+[stage.live]
+type = "stream"
+inputs = "pair"
+buffer = { batches = 8, when_full = "drop_oldest" }
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(PIPELINE, encoding="utf-8")
+    return str(path)
+
+
+def calls(lines: list[str]) -> int:
+    return int(lines[1].split()[1].replace(",", ""))
+
+
+def test_start_keys_resize_and_quit(pipeline: str, tmp_path: Path) -> None:
+    with Pty(pipeline, "--ledger", str(tmp_path / "books.json")) as pty:
+        first = calls(pty.see("running"))
+        pty.wait(lambda lines: calls(lines) > first + 1000)
+        assert pty.lines[3].split()[:2] == ["syscall", "calls"]
+        pty.child.send("s")
+        pty.see("syscall▲")
+        pty.child.send("f")
+        pty.see("filter: ")
+        pty.child.send("latency >= 1 parsec\r")
+        pty.see("^^^")
+        pty.child.send("\x1b")
+        pty.wait(lambda lines: not any("^^^" in line for line in lines))
+        pty.child.send("fis_error\r")
+        pty.see("retained rows match")
+        pty.resize(60, 15)
+        pty.wait(lambda lines: "q quit" in lines[14] and "running" in lines[0])
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    books = json.loads((tmp_path / "books.json").read_bytes())
+    assert books["closed"] is True
+    assert books["calls"] > first
+
+
+def test_ctrl_c_leaves(pipeline: str) -> None:
+    with Pty(pipeline) as pty:
+        pty.see("running")
+        pty.child.send("\x03")
+        assert pty.leave() == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_leave(pipeline: str, number: signal.Signals) -> None:
+    with Pty(pipeline) as pty:
+        pty.see("running")
+        os.kill(pty.pid(), number)
+        assert pty.leave() == (0, "")
+
+
+def test_a_pipeline_that_does_not_check_draws_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(PIPELINE + "bogus = 1\n", encoding="utf-8")
+    with Pty(str(path)) as pty:
+        code, said = pty.leave()
+    assert code == 78
+    assert "bogus" in said

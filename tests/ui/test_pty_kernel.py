@@ -1,0 +1,55 @@
+"""From the ring to the screen: what a real command did, counted on the screen and in the books."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from ptys import Pty
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+
+READS = 200_000
+DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={READS}")
+
+
+def count(lines: list[str], syscall: str) -> int:
+    row = next(line for line in lines if line.startswith(f"{syscall} "))
+    return int(row.split()[1].replace(",", ""))
+
+
+def test_the_count_on_the_screen_is_that_of_the_books(tmp_path: Path) -> None:
+    books = tmp_path / "books.json"
+    with Pty("--ledger", str(books), "--syscalls", "read", "--", *DD) as pty:
+        lines = pty.see(" ended ")
+        reads = count(lines, "read")
+        assert "lost 0" in lines[1]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    ledger = json.loads(books.read_bytes())
+    assert ledger["closed"] is True
+    assert ledger["kernel"]["lost"] == 0
+    assert ledger["calls"] == reads
+    assert reads >= READS
+
+
+def test_first_numbers_within_two_seconds() -> None:
+    begun = time.monotonic()
+    with Pty("--", "sh", "-c", "while :; do : < /etc/passwd; done") as pty:
+        lines = pty.wait(lambda lines: any(line.startswith("openat ") for line in lines))
+        assert time.monotonic() - begun < 2
+        assert "running" in lines[0]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
+def test_quitting_ends_the_command_that_ior_started(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    script = f"trap 'echo told > {told}; exit' TERM; while :; do : < /etc/passwd; done"
+    with Pty("--", "sh", "-c", script) as pty:
+        pty.wait(lambda lines: any(line.startswith("openat ") for line in lines))
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    assert told.read_text(encoding="ascii") == "told\n"
