@@ -51,6 +51,7 @@ class Spread(NamedTuple):
 class Measured(NamedTuple):
     """One variant in every round."""
 
+    emits: bool
     ns_per_call: list[float]
     costs: list[Costs]
 
@@ -69,8 +70,8 @@ def dd() -> float:
 
 def measure(all_variants: list[Variant], rounds: int) -> dict[str, Measured]:
     """Run every variant once a round, in an order that changes, between two untraced runs."""
-    names = ["untraced", *(variant.name for variant in all_variants)]
-    measured = {name: Measured([], []) for name in names}
+    measured = {"untraced": Measured(False, [], [])}
+    measured |= {variant.name: Measured(variant.emits, [], []) for variant in all_variants}
     order = random.Random(1)
     dd()  # the first run finds cold caches
     for number in range(rounds):
@@ -115,10 +116,11 @@ def print_table(measured: dict[str, Measured], peer: str) -> None:
             cells[2] = Spread.of(ratios(measured, name, peer)).show(2)
         if results.costs:
             costs = results.costs
-            emits = min(c.calls for c in costs) >= CALLS
-            cells[3] = Spread.of([c.cpu_us for c in costs]).show(2) if emits else "-"
+            cells[3] = Spread.of([c.cpu_us for c in costs]).show(2) if results.emits else "-"
             cells[4] = str(sum(c.lost for c in costs))
-            cells[5] = f"{Spread.of([c.ring_bytes for c in costs]).median:.1f}" if emits else "-"
+            cells[5] = (
+                f"{Spread.of([c.ring_bytes for c in costs]).median:.1f}" if results.emits else "-"
+            )
             cells[6] = f"{1e3 * Spread.of([c.attach_s for c in costs]).median:.0f}"
             cells[7] = f"{1e3 * Spread.of([c.detach_s for c in costs]).median:.0f}"
         print(row.format(name, *cells).rstrip())
@@ -152,7 +154,7 @@ def main() -> None:
         try:
             all_variants = [
                 variants.empty(Path(directory)),
-                variants.ior("ior, rejecting by pid", [f"kernel.pid={other.pid}"]),
+                variants.ior("ior, rejecting by pid", [f"kernel.pid={other.pid}"], emits=False),
                 variants.ior(own, ["kernel.pairing=kernel"]),
                 variants.ior("ior, names, user pairing", ["kernel.pairing=user"]),
                 peer,

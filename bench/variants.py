@@ -48,6 +48,7 @@ class Variant(NamedTuple):
 
     name: str
     tracing: Callable[[], AbstractContextManager[Stay]]
+    emits: bool = True  # whether `dd`'s calls reach the tracer's user space
 
 
 def tracers_cpus() -> str:
@@ -107,7 +108,7 @@ def _hear(stream: IO[str], process: subprocess.Popen[str]) -> dict[str, Any]:
     return facts
 
 
-def ior(name: str, settings: Sequence[str]) -> Variant:
+def ior(name: str, settings: Sequence[str], *, emits: bool = True) -> Variant:
     """Return ior with the benchmark's pipeline, changed by `settings`."""
     arguments = [part for setting in settings for part in ("--set", setting)]
     command = ["taskset", "-c", tracers_cpus(), sys.executable, "-m", "bench.worker", *arguments]
@@ -138,7 +139,7 @@ def ior(name: str, settings: Sequence[str]) -> Variant:
             detach_s=final["detach_s"],
         )
 
-    return Variant(name, tracing)
+    return Variant(name, tracing, emits)
 
 
 def bpftrace() -> Variant:

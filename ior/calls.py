@@ -156,7 +156,9 @@ class Batch:
         lengths = {len(column) for column in self._columns.values()}
         missing = set(schema.names) - self._columns.keys() - {"family"}
         if len(lengths) != 1 or missing:
-            raise ValueError(f"a batch of {schema.name}: lengths {lengths}, missing {sorted(missing)}")
+            raise ValueError(
+                f"a batch of {schema.name}: lengths {lengths}, missing {sorted(missing)}"
+            )
         self._length = lengths.pop()
         for column in self._columns.values():
             column.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Text by number: the dictionary behind a batch's text columns.
+r"""Text by number: the dictionary behind a batch's text columns.
 
 Strings never travel with calls. A text column holds `uint32` codes; `Names` maps a code
 to its text. It only grows, so a code never changes its text, and every batch that was made
@@ -6,7 +6,7 @@ with it can be read for as long as the batch lives. A source that has gathered t
 text starts a new `Names`; batches keep the one that they were made with.
 
 Text is held by the rule for text columns (`ior.text.escape`): UTF-8, an invalid byte is
-`\\xHH`, a backslash is `\\\\`.
+`\xHH`, a backslash is `\\`.
 """
 
 from __future__ import annotations

@@ -78,9 +78,8 @@ def table(arch: str | None = None) -> Table:
     header, *lines = text.splitlines()
     column = header.lstrip("# ").split("\t").index(f"nr_{arch}")
     rows = (line.split("\t") for line in lines if line)
-    return Table(
-        arch, [Syscall(int(r[column]), r[1], r[0], r[2], r[3], r[4]) for r in rows if r[column] != "-"]
-    )
+    known = (r for r in rows if r[column] != "-")
+    return Table(arch, [Syscall(int(r[column]), r[1], r[0], *r[2:5]) for r in known])
 
 
 def _family(table_: Table, word: str) -> str:
@@ -115,7 +114,7 @@ def _named(table_: Table, words: Iterable[str]) -> set[int]:
                 pattern = re.compile(word[1:-1])
             except re.error as error:
                 raise UsageError(f"bad pattern {word}: {error}") from None
-            found = {c.nr for c in table_.by_nr.values() if pattern.search(c.name) or pattern.search(c.tracepoint)}
+            found = {call.nr for name, call in table_.by_name.items() if pattern.search(name)}
             if not found:
                 raise UsageError(f"no syscall matches {word}")
             numbers |= found

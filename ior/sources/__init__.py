@@ -1,1 +1,1 @@
-
+"""Sources: where batches come from."""

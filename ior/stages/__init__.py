@@ -1,1 +1,1 @@
-
+"""Stages: what computes on calls, between a source and a sink."""

@@ -40,7 +40,7 @@ CAUSE = Column("cause", "u4", "text", "why the half has no partner", 0)
 UNMATCHED = Schema("unmatched", (*HALVES.columns, CAUSE))
 
 
-class PairConfig(abc.Config):
+class PairConfig(abc.Config, frozen=True):
     """Keys of `type = "pair"`.
 
     `max_pending` bounds the calls that wait for their return; the longest waiting go to

@@ -69,11 +69,11 @@ def run_tui(
         check_writable(str(ledger_path))
     if (input is None and not sys.stdin.isatty()) or (output is None and not sys.stdout.isatty()):
         raise UsageError("ior tui needs a terminal; ior run does without")
-    input, output = input or create_input(), output or create_output()  # noqa: A001
+    keyboard, terminal = input or create_input(), output or create_output()
     session = Session(spec, command=command, title=title, refresh_s=refresh_ms / 1000)
     try:
-        with diverted(session.say), create_app_session(input=input, output=output):
-            anyio.run(session.live, input, output)
+        with diverted(session.say), create_app_session(input=keyboard, output=terminal):
+            anyio.run(session.live, keyboard, terminal)
     finally:
         if ledger_path is not None:
             text = msgspec.json.format(msgspec.json.encode(session.run.ledger()))

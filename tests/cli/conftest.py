@@ -11,6 +11,13 @@ from made import NODES, PIPELINE, Invoke, Result
 from ior.cli.main import main
 
 
+@pytest.fixture(autouse=True)
+def no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands run as the user of the tests, also where sudo started those."""
+    for name in ("SUDO_UID", "SUDO_GID", "IOR_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current directory, with `made.toml` in it."""
@@ -18,8 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "made.toml").write_text(PIPELINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    for name in ("SUDO_UID", "SUDO_GID", "IOR_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 

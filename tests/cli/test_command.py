@@ -18,12 +18,6 @@ from ior.errors import CommandNotExecutable, CommandNotFound, IorError, UsageErr
 from ior.host.command import Command, calling_user, resolve
 
 
-@pytest.fixture(autouse=True)
-def no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SUDO_UID", "SUDO_GID"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def out(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     path = tmp_path / "out"

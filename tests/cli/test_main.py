@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
@@ -232,7 +231,3 @@ def test_interrupted_before_anything_runs(ior: Invoke, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("ior.cli.main.version", interrupt)
     assert main(["--version"]) == 130
-
-
-def test_the_environment_of_the_tests_has_no_debugging() -> None:
-    assert os.environ.get("IOR_DEBUG") is None

@@ -70,7 +70,7 @@ def test_rows_stay_clean_of_what_the_command_prints(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert "/etc/passwd" in {row["file"] for row in rows if row["syscall"] == "openat"}
     assert "root:" in done.stderr
-    assert {row["comm"] for row in rows} == {"sh", "cat"}
+    assert {"sh", "cat"} <= {row["comm"] for row in rows}
     assert (rows[0]["syscall"], rows[0]["ret"]) == ("execve", "0")
     assert [row["ret"] for row in rows if row["syscall"] == "execve"] == ["0", "0"]
 

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, ClassVar, Literal
 
 import anyio
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +31,7 @@ from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
 from ior.units import parse_size
 
-_FILL_S = 0.01  # a ring that became readable is left to fill: one wakeup then drains many
+_FILL_S = 0.02  # a ring that became readable is left to fill: one wakeup then drains many
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
@@ -38,7 +39,7 @@ _BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is
 _MIB = 1 << 20
 
 
-class BpfConfig(abc.Config):
+class BpfConfig(abc.Config, frozen=True):
     """Keys of `type = "bpf"`.
 
     Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
@@ -48,10 +49,10 @@ class BpfConfig(abc.Config):
     before 6.2.
     """
 
-    families: list[str] = []
-    kinds: list[str] = []
-    syscalls: list[str] = []
-    exclude: dict[str, list[str]] = {}
+    families: list[str] = msgspec.field(default_factory=list)
+    kinds: list[str] = msgspec.field(default_factory=list)
+    syscalls: list[str] = msgspec.field(default_factory=list)
+    exclude: dict[str, list[str]] = msgspec.field(default_factory=dict)
     pid: int | None = None
     tid: int | None = None
     follow_forks: bool = False
@@ -111,9 +112,7 @@ class BpfSource(abc.Source):
             self._object = spec.load()
         self._rings = (
             RingReader(self._object.maps["calls"].fd, self._ring_size),
-            RingReader(
-                self._object.maps["names"].fd, self._object.maps["names"].max_entries
-            ),
+            RingReader(self._object.maps["names"].fd, self._object.maps["names"].max_entries),
         )
         self._ids = NameIds(config.names_mib * _MIB)
         now = time.clock_gettime_ns
