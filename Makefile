@@ -18,6 +18,7 @@ check: ## ruff, ruff format and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy bench examples/slow_files.py
 
 bench: ## measure the cost of tracing against an empty probe and bpftrace (as root)
 	@scripts/setup bench

@@ -28,6 +28,7 @@ from bench.variants import Costs, Variant
 BLOCKS = 400_000
 CALLS = 2 * BLOCKS
 MIN_ROUNDS = 11
+ROUNDS = 21  # two to three minutes
 
 
 class Spread(NamedTuple):
@@ -143,8 +144,10 @@ def print_aims(measured: dict[str, Measured], own: str, peer: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = max(parser.parse_args().rounds, MIN_ROUNDS)
+    if os.geteuid() != 0:
+        raise SystemExit("the benchmark attaches probes and runs bpftrace; run: sudo make bench")
     begin = time.monotonic()
     own, peer = "ior, names, kernel pairing", variants.bpftrace()
     with (

@@ -83,6 +83,16 @@ struct thread_info {
 struct cred;
 struct css_set;
 
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[];
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -91,6 +101,7 @@ struct task_struct {
 	int exit_state;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	const struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
@@ -107,6 +118,10 @@ struct sigaction {
 
 struct k_sigaction {
 	struct sigaction sa;
+};
+
+struct linux_binprm {
+	const char *filename;
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -173,6 +188,7 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
+#define CLONE_NEWNS 0x00020000
 #define CLONE_THREAD 0x00010000
 #define SA_RESTART 0x10000000
 #define PF_EXITING 0x00000004

@@ -12,6 +12,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define WANT_ROWS 1  /* make records of this syscall */
 #define WANT_MOVES 2 /* its success may change the path of any file */
 #define WANT_ARMED 4 /* execve: the first one of an armed task begins its trace */
+#define WANT_ALWAYS 8 /* restart_syscall: it may be the restart of a wanted call */
 
 /* How to read one syscall's arguments; a number is an argument's index, -1 for none. */
 struct ior_syscall {
@@ -35,6 +36,7 @@ struct ior_syscall {
 #define HOW_DUPS 64	     /* fcntl: with F_DUPFD the return is a new descriptor */
 #define HOW_RETURNS_CWD 128
 #define HOW_ANONYMOUS 256    /* mmap: no descriptor with MAP_ANONYMOUS */
+#define HOW_EXECS 512	     /* after its success the old program's memory is gone */
 
 const volatile struct ior_syscall syscalls[NR_LIMIT] = {};
 const volatile __u8 user_pairing = 0; /* send halves */
@@ -50,6 +52,10 @@ __u32 target_tid = 0; /* for mark_tasks */
 #define MARK_ARMED 2 /* the launcher: followed from its first execve on */
 #define MARK_EXCLUDED 3
 
+#define EFAULT 14
+#define F_DUPFD 0
+#define F_DUPFD_CLOEXEC 1030
+
 #define PARKED_NONE 0
 #define PARKED_CALL 1	     /* entered, not returned */
 #define PARKED_INTERRUPTED 2 /* returned a restart code; the signal's verdict is awaited */
@@ -64,10 +70,11 @@ struct task_state {
 	__u8 unbroken; /* the last record of this thread was delivered */
 	__u8 seen;     /* a record of this thread has been delivered */
 	__u8 restart;
-	__u8 pad[3];
+	__u8 how_unread; /* the structure that an argument points to could not be read yet */
+	__u8 pad[2];
 	struct ior_record rec;
 	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
-	__s32 dirs[2];
+	struct path_argument paths[2];
 	__u64 restart_ip;
 	__u64 restart_sp;
 	__u32 restart_nr;
@@ -176,25 +183,41 @@ out:
 	return 0;
 }
 
+/* Read openat2's structure; at exit again if its memory was not resident at enter. */
+static __always_inline void read_open_how(struct task_state *s)
+{
+	__u64 how[2] = {};
+
+	s->how_unread = bpf_probe_read_user(how, sizeof(how), (void *)s->raw[2]) != 0;
+	s->rec.args[0] = how[0];
+	s->rec.args[1] = how[1];
+}
+
 /* Choose the argument words, and read those that are behind a pointer. */
 static __always_inline void fill_words(struct task_state *s, const volatile struct ior_syscall *d)
 {
-	__u64 how[2];
-
 #pragma unroll
 	for (int i = 0; i < 5; i++) {
 		int word = d->words[i];
 
 		s->rec.args[i] = word < 0 ? 0 : s->raw[word & 7];
 	}
-	if (d->how & HOW_CREAT)
+	s->how_unread = 0;
+	if (d->how & HOW_CREAT) {
+		s->rec.args[1] = s->rec.args[0];
 		s->rec.args[0] = 01101; /* O_WRONLY | O_CREAT | O_TRUNC */
-	if (d->how & HOW_OPEN_HOW) {
-		if (bpf_probe_read_user(how, sizeof(how), (void *)s->raw[2]) == 0) {
-			s->rec.args[0] = how[0];
-			s->rec.args[1] = how[1];
-		}
 	}
+	if (d->how & HOW_OPEN_HOW)
+		read_open_how(s);
+}
+
+static __always_inline void start_path(struct path_argument *p, struct task_state *s, int path,
+				       int dirfd)
+{
+	p->user = path < 0 ? 0 : s->raw[path & 7];
+	p->directory = 0;
+	p->dirfd = dirfd;
+	p->kernel = p->unread = p->empty = 0;
 }
 
 static __always_inline int dir_of(struct task_state *s, int index)
@@ -202,8 +225,19 @@ static __always_inline int dir_of(struct task_state *s, int index)
 	return index < 0 ? AT_FDCWD : (int)s->raw[index & 7];
 }
 
-/* Name the path arguments; at exit only those that could not be read at enter. */
-__noinline int fill_paths(struct task_state *s)
+/* Note where the path arguments are, and which bit says that a name was lost. */
+static __always_inline void start_paths(struct task_state *s, const volatile struct ior_syscall *d)
+{
+	start_path(&s->paths[0], s, d->path, dir_of(s, d->dir));
+	start_path(&s->paths[1], s, d->path2,
+		   d->how & HOW_RAW_PATH2 ? PATH_RAW : dir_of(s, d->dir2));
+	s->paths[0].lost = d->how & HOW_OPENS ? IOR_F_FILE2_LOST : IOR_F_FILE_LOST;
+	s->paths[1].lost = IOR_F_FILE2_LOST;
+}
+
+/* Name the path arguments; at exit again those that could not be read at enter. An empty path
+ * is its directory's own descriptor. */
+__noinline int fill_paths(struct task_state *s, int again)
 {
 	const volatile struct ior_syscall *d;
 	struct ior_record *r;
@@ -213,20 +247,24 @@ __noinline int fill_paths(struct task_state *s)
 		return 0;
 	r = &s->rec;
 	d = &syscalls[r->nr & (NR_LIMIT - 1)];
-	if (d->path >= 0) {
-		id = path_id(s->raw[d->path & 7], s->dirs[0], &r->flags,
-			     d->how & HOW_OPENS ? IOR_F_FILE2_LOST : IOR_F_FILE_LOST);
+	if (d->path >= 0 && (!again || s->paths[0].unread)) {
+		id = path_id(&s->paths[0], &r->flags);
 		if (d->how & HOW_OPENS) {
 			r->file2 = id;
 			r->flags |= IOR_F_ASKED;
 		} else {
 			r->file = id;
+			if (s->paths[0].empty && s->paths[0].dirfd >= 0 && r->fd < 0) {
+				r->fd = s->paths[0].dirfd;
+				r->file = fd_id(r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+			}
 		}
 	}
-	if (d->path2 >= 0)
-		r->file2 = path_id(s->raw[d->path2 & 7],
-				   d->how & HOW_RAW_PATH2 ? PATH_RAW : s->dirs[1], &r->flags,
-				   IOR_F_FILE2_LOST);
+	if (d->path2 >= 0 && (!again || s->paths[1].unread)) {
+		r->file2 = path_id(&s->paths[1], &r->flags);
+		if (s->paths[1].empty && s->paths[1].dirfd >= 0)
+			r->fd2 = s->paths[1].dirfd;
+	}
 	return 0;
 }
 
@@ -237,6 +275,8 @@ static __always_inline void fill_enter(struct task_state *s, struct pt_regs *reg
 	struct ior_record *r = &s->rec;
 
 	LOAD_ARGUMENTS(s->raw, regs);
+	if (r->tid != task->pid) /* new, or its execve made it the leader, whose past is not its own */
+		s->unbroken = 0;
 	r->exit_ns = 0;
 	r->ret = 0;
 	r->file = r->file2 = 0;
@@ -256,10 +296,10 @@ static __always_inline void fill_enter(struct task_state *s, struct pt_regs *reg
 		r->file = fd_id(r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
 	if (r->fd2 >= 0)
 		r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
+	s->paths[0].unread = s->paths[1].unread = 0;
 	if (d->path >= 0) {
-		s->dirs[0] = dir_of(s, d->dir);
-		s->dirs[1] = dir_of(s, d->dir2);
-		fill_paths(s);
+		start_paths(s, d);
+		fill_paths(s, 0);
 	}
 }
 
@@ -275,9 +315,12 @@ static __always_inline bool is_restart(struct task_state *s, struct pt_regs *reg
 		return same;
 	}
 	if (s->restart == RESTART_PROVEN) {
-		s->restart = RESTART_NONE;
+		/* Not the same: another handler runs in between, and its return proves it anew. */
+		s->restart = same ? RESTART_NONE : RESTART_HANDLER;
 		return same;
 	}
+	if (s->restart == RESTART_HANDLER && same)
+		s->restart = RESTART_NONE; /* the handler was left by a jump */
 	return false;
 }
 
@@ -317,7 +360,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	if (id < 0 || id >= NR_LIMIT)
 		return 0;
 	want = wanted[id & (NR_LIMIT - 1)];
-	if (!(want & (WANT_ROWS | WANT_ARMED)))
+	if (!(want & (WANT_ROWS | WANT_ARMED | WANT_ALWAYS)))
 		return 0;
 	s = traced(task, want);
 	if (!s)
@@ -369,20 +412,39 @@ static __always_inline void forget_enter(struct task_state *s, struct task_struc
 	}
 }
 
+/* Read what was not resident at enter. After a successful execve it is another program's. */
+static __always_inline void fill_unread(struct task_state *s, __u16 how, long ret)
+{
+	if (s->how_unread)
+		read_open_how(s);
+	if (!s->paths[0].unread && !s->paths[1].unread)
+		return;
+	if (how & HOW_EXECS && ret == 0) {
+		if (s->paths[0].kernel)
+			s->rec.file = s->paths[0].directory;
+		else
+			s->rec.flags |= IOR_F_UNREADABLE;
+		return;
+	}
+	fill_paths(s, 1);
+	if (s->paths[0].unread || s->paths[1].unread)
+		s->rec.flags |= IOR_F_UNREADABLE;
+}
+
 /* Name what only the return tells: a new descriptor's file, a path that was not resident. */
-static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret, bool unreadable)
+static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret)
 {
 	const volatile struct ior_syscall *d = &syscalls[nr & (NR_LIMIT - 1)];
 	struct ior_record *r = &s->rec;
 	__u16 how = d->how;
 
-	if (unreadable) {
-		r->flags &= ~IOR_F_UNREADABLE;
-		fill_paths(s);
-	}
+	if (s->how_unread || s->paths[0].unread || s->paths[1].unread)
+		fill_unread(s, how, ret);
+	if (ret == -EFAULT && d->path >= 0 && !s->paths[0].user)
+		r->flags |= IOR_F_UNREADABLE; /* no path where one is needed */
 	if (how & HOW_RETURNS_CWD && ret > 0)
 		r->file = cwd_id(&r->flags, IOR_F_FILE_LOST);
-	if (how & HOW_DUPS && (s->raw[1] == 0 || s->raw[1] == 1030) && ret >= 0) {
+	if (how & HOW_DUPS && (s->raw[1] == F_DUPFD || s->raw[1] == F_DUPFD_CLOEXEC) && ret >= 0) {
 		r->fd2 = (int)s->raw[0];
 		r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
 		how |= HOW_RETURNS_FD;
@@ -435,7 +497,6 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	struct task_struct *task = bpf_get_current_task_btf();
 	long nr = SYSCALL_NR(regs);
 	struct task_state *s;
-	bool unreadable;
 	__u8 want;
 
 	if (nr < 0) {
@@ -457,13 +518,12 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 			send_exit_half(s, task, nr, ret);
 		return 0;
 	}
-	unreadable = s->rec.flags & IOR_F_UNREADABLE;
 	if (user_pairing)
 		forget_enter(s, task, nr);
 	s->rec.exit_ns = bpf_ktime_get_boot_ns();
 	s->rec.ret = ret;
 	s->rec.flags |= IOR_F_EXIT;
-	fill_exit(s, nr, ret, unreadable);
+	fill_exit(s, nr, ret);
 	if (is_restart_code(ret)) {
 		s->parked = PARKED_INTERRUPTED;
 		s->rec.flags |= IOR_F_INTERRUPTED;
@@ -508,6 +568,8 @@ int BPF_PROG(on_newtask, struct task_struct *task, __u64 clone_flags)
 	bool thread = clone_flags & CLONE_THREAD, follow;
 	struct task_state *child;
 
+	if (clone_flags & CLONE_NEWNS)
+		__sync_fetch_and_add(&rename_epoch, 1);
 	if (!s || !s->mark)
 		return 0;
 	follow = thread ? follow_threads : follow_forks;
@@ -519,6 +581,40 @@ int BPF_PROG(on_newtask, struct task_struct *task, __u64 clone_flags)
 	else
 		COUNT(storage_failed);
 	return 0;
+}
+
+/* A program is replaced: of a path that could not be read yet the kernel has a copy. Its id is
+ * kept in `directory`, which nobody needs any more, until the call returns. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct path_argument *p;
+
+	if (!s || s->parked != PARKED_CALL || !s->paths[0].unread)
+		return 0;
+	p = &s->paths[0];
+	p->user = (__u64)bprm->filename;
+	p->kernel = 1;
+	p->directory = path_id(p, &s->rec.flags);
+	p->unread = 1; /* so that the exit looks here */
+	return 0;
+}
+
+/* Return whether a task is the thread that the reader of the iterator calls `target_tid`: the
+ * number that it has in the reader's pid namespace. */
+static __always_inline bool is_target(struct task_struct *task)
+{
+	struct pid *pid = task->thread_pid;
+	__u32 level = bpf_get_current_task_btf()->thread_pid->level;
+	int number = 0;
+
+	if (!target_tid || level > pid->level)
+		return false;
+	bpf_probe_read_kernel(&number, sizeof(number),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid));
+	return number == target_tid;
 }
 
 /* Mark the running threads, and with follow_forks the descendants, of what is marked; writes a
@@ -536,7 +632,7 @@ int mark_tasks(struct bpf_iter__task *ctx)
 	s = bpf_task_storage_get(&tasks, task, 0, 0);
 	if (s && s->mark)
 		return 0;
-	if (target_tid && task->pid == target_tid)
+	if (is_target(task))
 		mark = MARK_FOLLOWED;
 	if (!mark && follow_threads) {
 		from = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);

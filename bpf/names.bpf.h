@@ -398,47 +398,75 @@ __noinline __u64 cwd_id(__u32 *flags, __u32 lost)
 #define AT_FDCWD -100
 #define PATH_RAW -1000 /* a text that is not relative to anything */
 
-/* Return the id of a path argument of the program. `dirfd` is AT_FDCWD, a descriptor or
- * PATH_RAW. An empty path, and none, is the directory itself: *empty is set.
- * Unreadable: 0 and IOR_F_UNREADABLE in *flags. */
-__noinline __u64 path_id(__u64 user, int dirfd, __u32 *flags, __u32 lost)
+/* One path argument of the call that is parked. */
+struct path_argument {
+	__u64 user;
+	__u64 directory; /* id of what it is relative to, as it was at enter */
+	__s32 dirfd;	 /* AT_FDCWD, a descriptor or PATH_RAW */
+	__u32 lost;	 /* IOR_F_*_LOST: where to say that a name was lost */
+	__u8 kernel;	 /* `user` points to the kernel's copy */
+	__u8 unread;	 /* its memory could not be read yet */
+	__u8 empty;	 /* the directory's descriptor itself is meant */
+	__u8 pad[5];
+};
+
+static __always_inline __u64 directory_of(struct path_argument *p, __u32 *flags)
+{
+	if (!p->directory && p->dirfd != PATH_RAW)
+		p->directory = p->dirfd == AT_FDCWD ? cwd_id(flags, p->lost) :
+						      fd_id(p->dirfd, NULL, flags, p->lost);
+	return p->directory;
+}
+
+/* Return the id of a path argument, 0 without one. An empty path is its directory, and so is
+ * none with a descriptor. What cannot be read now is `unread`, to be tried again at exit; its
+ * directory is looked up now, since chdir changes it. */
+__noinline __u64 path_id(struct path_argument *p, __u32 *flags)
 {
 	struct scratch *scratch = scratch_of(1);
 	__u64 directory = 0, id;
-	__u32 none = 0;
+	__u32 mine = 0;
 	struct sip s;
+	bool cut;
 	long n = 1;
 
-	if (!scratch || !flags)
+	if (!scratch || !p || !flags || (!p->user && p->dirfd < 0))
 		return 0;
-	if (user) {
-		n = bpf_probe_read_user_str(scratch->text, TEXT_MAX, (void *)user);
-		if (n <= 0) {
-			*flags |= IOR_F_UNREADABLE;
-			return 0;
+	if (p->user) {
+		n = p->kernel ? bpf_probe_read_kernel_str(scratch->text, TEXT_MAX + 2,
+							  (void *)p->user) :
+				bpf_probe_read_user_str(scratch->text, TEXT_MAX + 2,
+							(void *)p->user);
+		p->unread = n <= 0;
+	}
+	cut = n > TEXT_MAX + 1;
+	if (cut)
+		n = TEXT_MAX + 1;
+	p->empty = n == 1;
+	if (n <= 1 || scratch->text[0] != '/') {
+		directory = directory_of(p, &mine);
+		*flags |= mine;
+		if (mine) {
+			p->directory = 0; /* its name may get through at the next try */
+			return p->unread ? 0 : directory;
 		}
 	}
-	if (n > TEXT_MAX)
-		return 0;
-	if (dirfd != PATH_RAW && (n == 1 || scratch->text[0] != '/'))
-		directory = dirfd == AT_FDCWD ? cwd_id(flags, lost) :
-						fd_id(dirfd, NULL, flags, lost);
-	if (n <= 1 || *flags & lost)
-		return directory;
-	end_text(scratch, n);
+	if (n <= 1)
+		return p->unread ? 0 : directory;
+	end_text(scratch, n - 1);
 	sip_start(&s);
-	sip_word(&s, directory);
+	sip_word(&s, directory ^ cut); /* the lowest bit of an id is always set */
 	sip_text(&s, scratch, n);
 	id = sip_end(&s);
 	scratch->name.id = id;
 	scratch->name.kind = IOR_NAME_PATH;
-	scratch->name.state = n == TEXT_MAX ? IOR_STATE_CUT : 0;
+	scratch->name.state = cut ? IOR_STATE_CUT : 0;
 	scratch->name.magic = 0;
 	scratch->name.words[0] = directory;
 	scratch->name.words[1] = scratch->name.words[2] = 0;
 	if (!announce_once(scratch, n - 1)) {
-		*flags |= lost;
-		return none;
+		*flags |= p->lost;
+		return 0;
 	}
 	return id;
 }

@@ -33,12 +33,16 @@ class FileState(IntEnum):
 class Names:
     """Append-only dictionary of distinct (text, state) pairs; code 0 is the empty text."""
 
-    __slots__ = ("__weakref__", "_index", "_states", "_states_view", "_texts", "size_bytes")
+    __slots__ = (
+        *("__weakref__", "_index", "_states", "_states_room", "_states_view", "_texts"),
+        "size_bytes",
+    )
 
     def __init__(self) -> None:
         self._texts: list[str] = [""]
         self._states: list[int] = [0]
-        self._states_view: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)  # made when asked for
+        self._states_room: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)  # grows by doubling
+        self._states_view = self._states_room  # its used part, brought up to date when asked for
         self._index: dict[tuple[str, int], int] = {("", 0): 0}
         self.size_bytes = 0
 
@@ -71,7 +75,12 @@ class Names:
     @property
     def states(self) -> npt.NDArray[np.uint8]:
         """One `FileState` a code, shape (len(self),), read-only."""
-        if len(self._states_view) != len(self._states):
-            self._states_view = np.array(self._states, np.uint8)
+        known, now = len(self._states_view), len(self._states)
+        if known != now:
+            if now > len(self._states_room):
+                self._states_room = np.zeros(2 * now, np.uint8)
+                self._states_room[:known] = self._states_view
+            self._states_room[known:now] = self._states[known:now]
+            self._states_view = self._states_room[:now]
             self._states_view.flags.writeable = False
         return self._states_view

@@ -178,7 +178,8 @@ def output_to(spec: PipelineSpec, path: str) -> PipelineSpec:
 
 def describe(spec: PipelineSpec, command: Command | None, duration: str | None) -> str:
     """Return the line that says what a run does once it has started."""
-    until = f"for {duration}" if duration else "Ctrl-C to stop"
+    unit = " s" if duration and duration[-1].isdigit() else ""
+    until = f"for {duration}{unit}" if duration else "Ctrl-C to stop"
     traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
     if len(traces) != 1:
         return f"running {spec.label}, {until}"

@@ -12,6 +12,7 @@ from anyio.abc import TaskStatus
 from ior.cli.console import say, warn
 from ior.errors import LossError
 from ior.host.command import Command
+from ior.host.memory import keep_freed_memory
 from ior.host.output import Output, check_writable
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger
@@ -49,6 +50,7 @@ class Session:
         """Run to the end and return the exit code. Raises what the run raises, and LossError."""
         if self.wishes.ledger is not None:
             check_writable(self.wishes.ledger)
+        keep_freed_memory()
         try:
             ledger = anyio.run(self._run)
         finally:

@@ -13,6 +13,7 @@ from ior.cli import options
 from ior.cli.abc import Subcommand
 from ior.errors import UsageError
 from ior.host.command import Command, resolve
+from ior.host.memory import keep_freed_memory
 
 
 class Tui(Subcommand):
@@ -53,6 +54,7 @@ class Tui(Subcommand):
                 command = stack.enter_context(
                     Command.start(args.command, stdin=null, stdout=null, stderr=null)
                 )
+            keep_freed_memory()
             title = "demo" if args.demo else overrides.whom(spec, command)
             ledger = None if args.ledger is None else Path(args.ledger)
             code = run_tui(spec, command=command, title=title, ledger_path=ledger)

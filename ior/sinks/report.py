@@ -91,6 +91,8 @@ def ledger_lines(ledger: Ledger, columns: int) -> list[str]:
     calls = [format_count(ledger.calls)]
     if joined:
         calls.append(f"{format_count(joined)} halves and restarts joined")
+    if unmatched := sum(books.out.get("unmatched", 0) for books in ledger.stages.values()):
+        calls.append(f"{format_count(unmatched)} halves without a partner")
     lines += wrap("calls", calls, columns)
     for word, verb in (("filtered", "by"), ("failed", "in"), ("held", "in")):
         parts = [
@@ -118,7 +120,7 @@ def _losses(ledger: Ledger, columns: int) -> list[str]:
     parts = []
     lost, attempted = ledger.kernel.get("lost", 0), ledger.kernel.get("attempted", 0)
     if lost:
-        share = f" ({100 * lost / attempted:.2g} %)" if attempted else ""
+        share = f" ({_percent(lost, attempted)})" if attempted else ""
         parts.append(f"{format_count(lost)} records in the kernel's ring{share}")
         parts.append("a larger ring_size keeps them")
     dropping = {name: edge.dropped for name, edge in ledger.edges.items() if edge.dropped}
@@ -127,3 +129,11 @@ def _losses(ledger: Ledger, columns: int) -> list[str]:
     if len(worst) > _MAX_EDGES:
         parts.append(f"and on {len(worst) - _MAX_EDGES} other edges")
     return wrap("LOST", parts, columns) if parts else []
+
+
+def _percent(part: int, whole: int) -> str:
+    """Return a share that says neither nothing for a little nor all for almost all."""
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "under 0.1 %"
+    return f"{percent if part == whole else min(percent, 99.9):.1f} %"

@@ -1,8 +1,8 @@
 """The time between a thread's calls, over any number of batches.
 
 `gap_ns` is from the return of a thread's previous row to the entry of this one. It is empty
-for a thread's first row, after a loss or a change of what is traced, and after a call that
-never returned.
+for a thread's first row, where something between is missing or what is traced has changed,
+and after a call that never returned.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ior.calls import NONE_NS, Batch, Flag
-from ior.stages.joining import Joined, thread_order
+from ior.calls import NONE_NS, Batch
+from ior.stages.joining import Joined
 
 Array = npt.NDArray[Any]
 
@@ -21,51 +21,55 @@ _SLOTS = 1 << 22  # Linux's highest tid; untouched pages of the tables cost noth
 
 
 class Gaps:
-    """When each thread's last row returned; 0 where that is not known."""
+    """When each thread's last row returned; 0 where that is not known.
+
+    A replayed tid may be any number: one above Linux's limit shares its place with another,
+    and what the two of them lose to each other is known to be lost.
+    """
 
     def __init__(self) -> None:
         self._last = np.zeros(_SLOTS, np.uint64)
-        self._owner = np.zeros(_SLOTS, np.uint32)  # a replayed tid may be any number
+        self._owner = np.zeros(_SLOTS, np.uint32)
 
-    def of(self, batch: Batch, joined: Joined) -> Array:
-        """Return the gap of each call of `joined`, int64 ns, and remember where threads are."""
-        order = thread_order(batch["tid"])
-        position = np.arange(len(batch))  # of each half in thread order
-        if order is not None:
-            position[order] = position.copy()
-        order = np.arange(len(batch)) if order is None else order
-        tid = batch["tid"][order]
-        starts = np.flatnonzero(np.concatenate([[True], tid[1:] != tid[:-1]]))
-        thread = np.zeros(len(batch), np.int64)  # which run of one thread a half is in
-        thread[starts[1:]] = 1
-        thread = np.cumsum(thread)
-        # Breaks counted along the halves: where two counts are equal there is none between.
-        breaks = ((batch["flags"][order] & Flag.BREAK) != 0).astype(np.int64)
-        count = np.cumsum(breaks)
-        count_before = count[starts] - breaks[starts]
-        count_after = count[np.append(starts[1:], len(batch)) - 1]
-        tids = tid[starts]
+    def of(self, rows: Batch, joined: Joined) -> Array:
+        """Return the gap of each call of `joined`, int64 ns, and remember where threads are.
+
+        `rows` are these calls as whole halves.
+        """
+        gap = np.empty(len(rows), np.int64)
+        if len(rows):
+            order = joined.by_thread
+            tid, enter_ns, exit_ns = (
+                rows[name] if order is None else rows[name][order]
+                for name in ("tid", "enter_ns", "exit_ns")
+            )
+            starts = np.append(0, np.flatnonzero(tid[1:] != tid[:-1]) + 1)
+            np.subtract(enter_ns[1:], exit_ns[:-1], out=gap[1:].view(np.uint64))
+            unknown = exit_ns == 0  # it never returned
+            if unknown.any():
+                gap[1:][unknown[:-1]] = NONE_NS
+            last = self._last_of(tid[starts])
+            gap[starts] = np.where(last != 0, enter_ns[starts] - last, np.uint64(0)).view(np.int64)
+            gap[starts[last == 0]] = NONE_NS
+            if joined.apart is not None:
+                gap[joined.apart] = NONE_NS
+            np.maximum(gap, NONE_NS, out=gap)  # no clock of two processors is that wrong
+            ends = np.append(starts[1:], len(tid)) - 1
+            self._remember(tid[ends], exit_ns[ends])
+            if order is not None:
+                by_thread, gap = gap, np.empty(len(rows), np.int64)
+                gap[order] = by_thread
+        self.forget(joined.broken)
+        return gap
+
+    def forget(self, tids: Array) -> None:
+        """Leave the next gap of these threads empty."""
+        self._remember(tids, np.zeros(len(tids), np.uint64))
+
+    def _last_of(self, tids: Array) -> Array:
         slots = tids & (_SLOTS - 1)
-        last = np.where(self._owner[slots] == tids, self._last[slots], 0)
-        now = np.where(count_after == count_before, last, 0)
+        return np.where(self._owner[slots] == tids, self._last[slots], np.uint64(0))
 
-        result = np.full(len(joined.exits), NONE_NS, np.int64)
-        if len(result):
-            rows = np.argsort(position[joined.exits], kind="stable")
-            begin, end = position[joined.enters][rows], position[joined.exits][rows]
-            of_thread = thread[begin]
-            exit_ns = batch["exit_ns"][joined.exits][rows]
-            first = np.concatenate([[True], of_thread[1:] != of_thread[:-1]])
-            before = np.concatenate([exit_ns[:1], exit_ns[:-1]])
-            before[first] = last[of_thread[first]]
-            known = np.concatenate([count[end][:1], count[end][:-1]])
-            known[first] = count_before[of_thread[first]]
-            enter_ns = batch["enter_ns"][joined.enters][rows]
-            valid = (before != 0) & (known == count[begin]) & (enter_ns >= before)
-            gap = np.where(valid, (enter_ns - before).astype(np.int64), NONE_NS)
-            result[rows] = gap
-            final = np.concatenate([first[1:], [True]])
-            ends = of_thread[final]
-            now[ends] = np.where(count[end][final] == count_after[ends], exit_ns[final], 0)
-        self._owner[slots], self._last[slots] = tids, now
-        return result
+    def _remember(self, tids: Array, exit_ns: Array) -> None:
+        slots = tids & (_SLOTS - 1)
+        self._owner[slots], self._last[slots] = tids, exit_ns

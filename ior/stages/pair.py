@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -21,18 +21,19 @@ from ior.pipeline import abc
 from ior.snapshots import Field, Table
 from ior.stages.gaps import Gaps
 from ior.stages.joining import (
+    CAUSES,
     CLONES,
     NEVER_RETURNS,
     Cause,
-    detached,
+    codes,
     join,
     merge,
     numbers,
-    prepend,
     renamed,
 )
-from ior.stages.restarts import Restarts, Whole
+from ior.stages.restarts import Folded, Restarts, Whole
 from ior.stages.rows import Rows
+from ior.stages.waiting import Waiting
 
 Array = npt.NDArray[Any]
 
@@ -40,32 +41,37 @@ CAUSE = Column("cause", "u4", "text", "why the half has no partner", 0)
 UNMATCHED = Schema("unmatched", (*HALVES.columns, CAUSE))
 
 
-class PairConfig(abc.Config, frozen=True):
-    """Keys of `type = "pair"`.
+class PairConfig(abc.Config, frozen=True, kw_only=True):
+    """Keys of `pair`.
 
-    `max_pending` bounds the calls that wait for their return; the longest waiting go to
-    `unmatched` beyond it. Without `fold_restarts` every part of an interrupted call is a row.
+    `max_pending` bounds the calls that wait for their return from one batch to the next, and
+    the interrupted ones that wait for their restart; the longest waiting are given up. Without
+    `fold_restarts` every part of an interrupted call is a row.
     """
 
-    max_pending: int = 65536
+    max_pending: Annotated[int, msgspec.Meta(ge=1)] = 65536
     fold_restarts: bool = True
 
 
 class PairSnapshot(msgspec.Struct, frozen=True):
-    """Halves without a partner, counted by cause, and the calls that wait for their return."""
+    """Halves without a partner, counted by cause, and the calls that wait now."""
 
     unmatched: dict[str, int]
     pending: int
 
     def tables(self) -> Sequence[Table]:
-        """Return one table of causes."""
+        """Return one table of causes, the most frequent first."""
         fields = (Field("unmatched", "text"), Field("halves", "count"))
-        rows = sorted(self.unmatched.items(), key=lambda item: -item[1])
+        rows = sorted(self.unmatched.items(), key=lambda item: (-item[1], item[0]))
         return (Table("Halves without a partner", fields, tuple(rows)),)
 
 
 class Pair(abc.Stage):
-    """Makes calls of halves."""
+    """Makes calls of halves.
+
+    Calls come in the order of their returns. The same halves give the same calls however
+    they are cut into batches.
+    """
 
     Config: ClassVar[type[abc.Config]] = PairConfig
     takes = HALVES
@@ -74,7 +80,7 @@ class Pair(abc.Stage):
 
     def __init__(self, config: PairConfig) -> None:
         super().__init__(config)
-        self._carried: Batch | None = None  # enters that may still return
+        self._waiting = Waiting(config.max_pending)
         self._restarts = Restarts(config.max_pending)
         self._gaps, self._rows = Gaps(), Rows()
         self._causes: Counter[str] = Counter()
@@ -89,53 +95,65 @@ class Pair(abc.Stage):
     def process(self, batch: Batch) -> abc.Output:
         """Match the halves of a batch with each other and with what earlier ones left."""
         self._by_number(batch.origin.arch)
-        batch = prepend(self._carried, batch)
+        batch = self._waiting.before(batch)
         joined = join(batch, self._never_returns, self._clones)
         halves = merge(batch, joined)
-        gap = self._gaps.of(batch, joined)
-        whole = Whole(halves, gap, np.zeros(len(halves), np.uint16))
-        folded = 0
+        gap_ns = self._gaps.of(halves, joined)
+        whole = Whole(halves, gap_ns, np.zeros(len(halves), np.uint16))
+        causes = self._waiting.explained(batch, joined)
+        given_up = self._waiting.keep(batch, joined.pending)
+        self._gaps.forget(batch["tid"][given_up])
+        folded = Folded(whole, None, 0)
         if self.config.fold_restarts:
-            whole = self._restarts.fold(whole)
-            folded = self._restarts.folded
-        merged = int(np.count_nonzero(joined.enters != joined.exits))
-        self.ctx.book(joined=merged + folded)
-        unmatched, causes = joined.unmatched, list(joined.causes)
-        excess = max(0, len(joined.pending) - self.config.max_pending)
-        unmatched = np.concatenate([unmatched, joined.pending[:excess]])
-        causes += [Cause.OVERFLOW] * excess
-        pending = joined.pending[excess:]
-        self._carried = detached(batch.select(pending)) if len(pending) else None
+            folded = self._restarts.fold(batch, joined, whole)
+        merged = 0
+        if joined.enters is not joined.exits:
+            merged = int(np.count_nonzero(joined.enters != joined.exits))
+        self.ctx.book(joined=merged + folded.joined)
         self._hold()
+        unmatched = np.concatenate([joined.unmatched, given_up])
+        causes = np.concatenate([causes, codes(Cause.OVERFLOW, len(given_up))])
+        return self._output(folded, batch.select(unmatched), causes)
+
+    def _output(self, folded: Folded, unmatched: Batch, causes: Array) -> abc.Output:
         output = {}
-        if len(whole.halves):
-            output["out"] = self._rows.make(whole)
-        if len(unmatched):
-            output["unmatched"] = self._labelled(batch.select(unmatched), causes)
+        if len(folded.rows.halves):
+            output["out"] = self._rows.make(folded.rows)
+        left = [self._labelled(unmatched, causes)] if len(unmatched) else []
+        if folded.gone is not None:
+            left.append(self._labelled(folded.gone, codes(Cause.GONE, len(folded.gone))))
+        if left:
+            output["unmatched"] = concat(left) if len(left) > 1 else left[0]
         return output
 
     def _hold(self) -> None:
-        self.ctx.hold(len(self._carried or ()) + len(self._restarts))
+        self.ctx.hold(len(self._waiting) + len(self._restarts))
 
-    def _labelled(self, halves: Batch, causes: list[Cause]) -> Batch:
-        self._causes.update(cause.value for cause in causes)
-        codes = [halves.names.intern(cause.value) for cause in causes]
+    def _labelled(self, halves: Batch, causes: Array) -> Batch:
+        counts = np.bincount(causes, minlength=len(CAUSES)).tolist()
+        texts = np.zeros(len(CAUSES), np.uint32)
+        for code, count in enumerate(counts):
+            if count:
+                texts[code] = halves.names.intern(CAUSES[code].value)
+                self._causes[CAUSES[code].value] += count
         columns = {name: halves[name] for name in HALVES.names}
-        columns["cause"] = np.array(codes, np.uint32)
+        columns["cause"] = texts[causes]
         return Batch(UNMATCHED, columns, halves.names, halves.origin)
 
     def drain(self) -> abc.Output:
         """Give what had not returned when the trace ended to `unmatched`."""
-        interrupted = self._restarts.drain()
-        left = [b for b in (self._carried, interrupted) if b is not None and len(b)]
-        self._carried = None
+        parts = (
+            (self._waiting.drain(), Cause.ENDED),
+            (self._restarts.drain(), Cause.INTERRUPTED),
+        )
         self._hold()
-        if not left:
-            return None
-        halves = concat([renamed(batch, left[-1]) for batch in left])
-        return {"unmatched": self._labelled(halves, [Cause.ENDED] * len(halves))}
+        held = [(halves, cause) for halves, cause in parts if halves is not None]
+        left = [
+            self._labelled(renamed(halves, held[-1][0]), codes(cause, len(halves)))
+            for halves, cause in held
+        ]
+        return {"unmatched": concat(left)} if left else None
 
     def snapshot(self) -> PairSnapshot:
         """Return the counts by cause."""
-        pending = len(self._carried or ()) + len(self._restarts)
-        return PairSnapshot(dict(self._causes), pending)
+        return PairSnapshot(dict(self._causes), len(self._waiting) + len(self._restarts))

@@ -1,24 +1,25 @@
 """Fold calls that a signal interrupted and the kernel restarted into one.
 
 The programs flag an interrupted return and, on proof, the restarted entry (docs/kernel.md).
-An interrupted call is held until its thread's restart arrives; when the thread goes on
-without one it becomes a row of its own. Interrupted calls are rare, so a dict a held call
-is affordable here, and only here.
+An interrupted call is held until its thread's restart arrives. When a record in between is
+missing, or another call is interrupted first, it becomes a row of its own: two rows are
+better than a wrong one. Interrupted calls are rare, so Python for each is affordable here.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ior.calls import HALVES, Batch, Flag
-from ior.stages.joining import renamed
+from ior.calls import Batch, Flag, concat
+from ior.stages.joining import Joined, detached, overlay, renamed
 
 Array = npt.NDArray[Any]
 
-_FROM_FIRST = tuple(n for n in HALVES.names if n not in ("exit_ns", "ret", "cpu", "flags"))
+_MOST: Final = np.iinfo(np.uint16).max
+_BREAK, _ROW = 0, 1
 
 
 class Whole(NamedTuple):
@@ -26,85 +27,134 @@ class Whole(NamedTuple):
 
     halves: Batch
     gap_ns: Array
-    restarts: Array
+    restarts: Array  # uint16
 
 
-class Held(NamedTuple):
-    """One interrupted call that waits for its restart."""
+class Folded(NamedTuple):
+    """What `fold` gives."""
 
-    row: Batch  # of one row, a copy
-    gap_ns: int
-    restarts: int
+    rows: Whole
+    gone: Batch | None  # interrupted calls whose thread has ended
+    joined: int  # rows that were merged into others
 
 
 class Restarts:
-    """The interrupted calls that wait, by thread."""
+    """The interrupted calls that wait for their restart, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: dict[int, Held] = {}
-        self.folded = 0  # rows that were merged into another by the last `fold`
+        self._held: Whole | None = None  # in the order in which they returned
 
     def __len__(self) -> int:
-        return len(self._held)
+        return 0 if self._held is None else len(self._held.halves)
 
-    def fold(self, whole: Whole) -> Whole:
-        """Return the calls with restarts folded; interrupted ones are held back."""
-        self.folded = 0
-        flags = whole.halves["flags"]
-        special = (flags & (Flag.INTERRUPTED | Flag.RESTARTED)) != 0
-        if self._held:
-            tids = np.fromiter(self._held, np.uint32, len(self._held))
-            special |= ((flags & Flag.BREAK) != 0) & np.isin(whole.halves["tid"], tids)
-        if not special.any():
-            return whole
-        columns = {name: whole.halves[name].copy() for name in HALVES.names}
-        gap, restarts = whole.gap_ns.copy(), whole.restarts.copy()
-        keep = np.ones(len(gap), np.bool_)
-        alone: list[Held] = []
-        for i in np.flatnonzero(special).tolist():
-            tid, flag = int(columns["tid"][i]), int(flags[i])
-            held = self._held.pop(tid, None)
-            if held is not None and flag & Flag.RESTARTED and not flag & Flag.BREAK:
-                first = renamed(held.row, whole.halves)
-                for name in _FROM_FIRST:
-                    columns[name][i] = first[name][0]
-                gap[i], restarts[i] = held.gap_ns, held.restarts + 1
-                self.folded += 1
-            elif held is not None:
-                alone.append(held)
-            if flag & Flag.INTERRUPTED:
-                row = {name: columns[name][i : i + 1].copy() for name in HALVES.names}
-                batch = Batch(HALVES, row, whole.halves.names, whole.halves.origin)
-                self._held[tid] = Held(batch, int(gap[i]), int(restarts[i]))
-                keep[i] = False
-                if len(self._held) > self._limit:
-                    alone.append(self._held.pop(next(iter(self._held))))
-        columns = {name: column[keep] for name, column in columns.items()}
-        return _with(alone, whole, columns, gap[keep], restarts[keep])
+    def fold(self, batch: Batch, joined: Joined, rows: Whole) -> Folded:
+        """Return the calls with restarts folded; interrupted ones are held back.
+
+        `rows` are the calls of `joined`, which is what became of `batch`. A call that is
+        given up stands where that showed.
+        """
+        held = self._held
+        if held is not None:
+            held = self._held = held._replace(halves=renamed(held.halves, batch))
+        broken = np.isin(batch["tid"][joined.missing], [] if held is None else held.halves["tid"])
+        if not joined.signalled and not broken.any():
+            return Folded(rows, None, 0)
+        every = rows if held is None else _together(held, rows)
+        fold = _Fold(every, len(self), self._limit)
+        fold.run(batch, joined)
+        self._held = fold.waiting()
+        return fold.folded()
 
     def drain(self) -> Batch | None:
         """Return what is still held, as halves, and hold nothing more."""
-        rows = [held.row for held in self._held.values()]
-        self._held.clear()
-        if not rows:
+        held, self._held = self._held, None
+        return None if held is None else held.halves
+
+
+def _together(one: Whole, two: Whole) -> Whole:
+    return Whole(
+        concat([one.halves, two.halves]),
+        np.concatenate([one.gap_ns, two.gap_ns]),
+        np.concatenate([one.restarts, two.restarts]),
+    )
+
+
+class _Fold:
+    """One pass over the rows of a batch, those held from earlier ones in front."""
+
+    def __init__(self, every: Whole, held: int, limit: int) -> None:
+        self._every, self._limit = every, limit
+        self._new = held  # the first row of this batch
+        tids = every.halves["tid"][:held].tolist()
+        self._waiting = {tid: row for row, tid in enumerate(tids)}
+        self._first = np.arange(len(every.gap_ns))  # the row whose begin each row has
+        self._restarts = every.restarts.astype(np.int64)
+        self._place = np.full(len(every.gap_ns), -1, np.int64)  # where a row goes; -1 nowhere
+        self._gone: list[int] = []
+        self._joined = 0
+
+    def run(self, batch: Batch, joined: Joined) -> None:
+        """Go through the interrupted and restarted calls, and the breaks of their threads."""
+        halves, new = self._every.halves, self._new
+        flags = halves["flags"][new:]
+        special = np.flatnonzero(flags & (Flag.INTERRUPTED | Flag.RESTARTED))
+        self._place[new:] = 2 * joined.exits + 1
+        tids = halves["tid"]
+        stopped = special[(flags[special] & Flag.INTERRUPTED) != 0] + new
+        theirs = np.concatenate([tids[:new], tids[stopped]])
+        breaks = joined.missing[np.isin(batch["tid"][joined.missing], theirs)]
+        events = [(at, _BREAK, at) for at in breaks.tolist()]
+        rows = zip(joined.exits[special].tolist(), (special + new).tolist(), strict=True)
+        events += [(at, _ROW, row) for at, row in rows]
+        events.sort()
+        for at, kind, which in events:
+            if kind == _BREAK:
+                fresh = bool(batch["flags"][which] & Flag.FRESH)
+                self._give_up(int(batch["tid"][which]), at, fresh=fresh)
+            else:
+                self._row(which, at)
+
+    def _give_up(self, tid: int, at: int, *, fresh: bool = False) -> None:
+        row = self._waiting.pop(tid, None)
+        if row is not None and fresh:
+            self._gone.append(row)
+        elif row is not None:
+            self._place[row] = 2 * at
+
+    def _row(self, row: int, at: int) -> None:
+        tid, flags = (int(self._every.halves[name][row]) for name in ("tid", "flags"))
+        if flags & Flag.RESTARTED and tid in self._waiting:
+            begin = self._waiting.pop(tid)
+            self._first[row] = self._first[begin]
+            self._restarts[row] = self._restarts[begin] + 1
+            self._joined += 1
+        if flags & Flag.INTERRUPTED:
+            self._give_up(tid, at)
+            self._waiting[tid] = row
+            self._place[row] = -1
+            if len(self._waiting) > self._limit:
+                self._give_up(next(iter(self._waiting)), at)
+
+    def folded(self) -> Folded:
+        """Return the rows, in the order of their places."""
+        places = self._place
+        chosen = np.flatnonzero(places >= 0)
+        rows = self._take(chosen[np.argsort(places[chosen], kind="stable")])
+        gone = self._take(np.array(self._gone, np.int64)).halves if self._gone else None
+        return Folded(rows, gone, self._joined)
+
+    def waiting(self) -> Whole | None:
+        """Return what is to be held, as copies."""
+        if not self._waiting:
             return None
-        rows = [renamed(row, rows[-1]) for row in rows]
-        columns = {name: np.concatenate([row[name] for row in rows]) for name in HALVES.names}
-        return Batch(HALVES, columns, rows[-1].names, rows[-1].origin)
+        rows = self._take(np.array(list(self._waiting.values()), np.int64))
+        return rows._replace(halves=detached(rows.halves, np.arange(len(rows.gap_ns))))
 
-
-def _with(
-    alone: list[Held], whole: Whole, columns: dict[str, Array], gap: Array, restarts: Array
-) -> Whole:
-    """Put interrupted calls that were not restarted in front, as rows of their own."""
-    if alone:
-        rows = [renamed(held.row, whole.halves) for held in alone]
-        columns = {
-            name: np.concatenate([*(row[name] for row in rows), column])
-            for name, column in columns.items()
-        }
-        gap = np.concatenate([[held.gap_ns for held in alone], gap]).astype(np.int64)
-        restarts = np.concatenate([[held.restarts for held in alone], restarts])
-    halves = Batch(HALVES, columns, whole.halves.names, whole.halves.origin)
-    return Whole(halves, gap, restarts.astype(np.uint16))
+    def _take(self, last: Array) -> Whole:
+        halves, first = self._every.halves, self._first[last]
+        rows = halves.select(last)
+        if self._joined:
+            rows = overlay(halves.select(first), rows)
+        restarts = np.minimum(self._restarts[last], _MOST).astype(np.uint16)
+        return Whole(rows, self._every.gap_ns[first], restarts)

@@ -18,19 +18,22 @@ from ior.stages.restarts import Whole
 
 Array = npt.NDArray[Any]
 
-_NO_BYTES, _RETURN, _RULE = 0, 1, 2
+_NOTHING, _RETURN, _RULE = 0, 1, 2  # what a positive return says about bytes
 _MSG_PEEK: Final = 0x2
 
-# Calls whose positive return is not always bytes moved: the argument word that tells, and how.
-_SIZE_PROBES: Final = {
+# The argument word that is 0 where a call only asks how large a buffer it would need.
+_SIZE_WORD: Final = {
     "getxattr": 2,
     "lgetxattr": 2,
     "fgetxattr": 2,
     "listxattr": 1,
     "llistxattr": 1,
     "flistxattr": 1,
+    "listxattrat": 2,
 }
-_RECEIVES: Final = {"recvfrom": (2, 1), "recvmsg": (1, None)}  # words: flags, buffer's length
+_RECEIVE_FLAGS_WORD: Final = {"recvfrom": 2, "recvmsg": 1}
+_BUFFER_WORD: Final = {"recvfrom": 1}  # with MSG_TRUNC the return may be more than the buffer
+_RULED: Final = _SIZE_WORD.keys() | _RECEIVE_FLAGS_WORD.keys() | _BUFFER_WORD.keys()
 
 
 class Rows:
@@ -45,31 +48,27 @@ class Rows:
             return
         self._arch = arch
         self._table = table = syscalls.table(arch)
-        self._bytes = np.zeros(1 << 16, np.uint8)
+        self._says = np.full(1 << 16, _NOTHING, np.uint8)
         for call in table.by_nr.values():
             if call.byte_class != "-":
-                ruled = call.tracepoint in _SIZE_PROBES or call.tracepoint in _RECEIVES
-                self._bytes[call.nr] = _RULE if ruled else _RETURN
+                self._says[call.nr] = _RULE if call.tracepoint in _RULED else _RETURN
 
     def make(self, whole: Whole) -> Batch:
         """Return the calls of whole halves, in their order."""
         halves = whole.halves
         self._by_number(halves.origin.arch)
         count = len(halves)
-        nr, ret = np.ascontiguousarray(halves["nr"]), np.ascontiguousarray(halves["ret"])
-        enter_ns, exit_ns = np.ascontiguousarray(halves["enter_ns"]), halves["exit_ns"]
-        latency = (exit_ns - enter_ns).astype(np.int64)
-        latency[(exit_ns == 0) | (latency < 0)] = NONE_NS
+        nr, ret, enter_ns = halves["nr"], halves["ret"], halves["enter_ns"]
         errno, is_error = self._errors(ret)
         file, asked = self._files(halves)
         columns = {
             "seq": np.arange(self._seq, self._seq + count, dtype=np.uint64),
             "time_ns": enter_ns,
             "gap_ns": whole.gap_ns,
-            "latency_ns": latency,
+            "latency_ns": self._latency(enter_ns, halves["exit_ns"]),
             "comm": halves["comm"],
-            "pid": np.ascontiguousarray(halves["pid"]),
-            "tid": np.ascontiguousarray(halves["tid"]),
+            "pid": halves["pid"],
+            "tid": halves["tid"],
             "syscall": nr,
             "fd": halves["fd"],
             "ret": ret,
@@ -90,6 +89,11 @@ class Rows:
         return Batch(CALLS, columns, halves.names, halves.origin)
 
     @staticmethod
+    def _latency(enter_ns: Array, exit_ns: Array) -> Array:
+        """Return exit - enter; NONE_NS for a call that never returns: its exit_ns is 0."""
+        return np.maximum((exit_ns - enter_ns).view(np.int64), NONE_NS)
+
+    @staticmethod
     def _errors(ret: Array) -> tuple[Array, Array]:
         failed = (ret < 0) & (ret >= -4095)
         if failed.any():
@@ -104,32 +108,40 @@ class Rows:
         if not asked.any():
             return file, asked
         file = np.where(file == 0, asked, file)
-        return file, np.where(asked == file, np.uint32(0), asked)
+        asked = np.where(asked == file, np.uint32(0), asked)
+        # The same text has another code in another state: of a file that was deleted since, say.
+        names, states = halves.names, halves.names.states
+        for i in np.flatnonzero((asked != 0) & (states[asked] != states[file])).tolist():
+            if names.text(asked[i]) == names.text(file[i]):
+                asked[i] = 0
+        return file, asked
 
     @staticmethod
     def _states(halves: Batch, file: Array) -> Array:
-        state = halves.names.states[file]
+        """Return what is known about `file`; unreadable also stands for an old file's path."""
+        state = halves.names.states.take(file)
         unreadable = (halves["flags"] & Flag.UNREADABLE) != 0
-        if unreadable.any():
-            state = np.where(unreadable & (file == 0), np.uint8(FileState.UNREADABLE), state)
+        if unreadable.any():  # a descriptor's file is known without the path argument
+            nameless = (file == 0) | ((halves["old_file"] == 0) & (halves["fd"] < 0))
+            state[unreadable & nameless] = FileState.UNREADABLE
         return state
 
     def _moved(self, nr: Array, ret: Array, halves: Batch) -> Array:
-        rule = self._bytes[nr]
-        moved = np.where((rule != _NO_BYTES) & (ret > 0), ret, 0)
-        ruled = np.flatnonzero(rule == _RULE)
+        says = self._says.take(nr)
+        moved = np.where(says != _NOTHING, np.maximum(ret, 0), 0)
+        ruled = np.flatnonzero(says == _RULE)
         if len(ruled):
             moved[ruled] = self._by_rule(nr[ruled], moved[ruled], halves["args"][ruled])
         return moved
 
     def _by_rule(self, nr: Array, moved: Array, args: Array) -> Array:
-        """Apply the exceptions: a probe for a size and a peek move nothing."""
-        for name, word in _SIZE_PROBES.items():
+        """Apply the exceptions: asking for a size and peeking move nothing."""
+        for name, word in _SIZE_WORD.items():
             moved[(nr == self._table.nr(name)) & (args[:, word] == 0)] = 0
-        for name, (flags, length) in _RECEIVES.items():
-            these = nr == self._table.nr(name)
-            moved[these & ((args[:, flags] & np.uint64(_MSG_PEEK)) != 0)] = 0
-            if length is not None:
-                bound = np.minimum(args[:, length], np.uint64(1 << 62)).astype(np.int64)
-                moved = np.where(these, np.minimum(moved, bound), moved)
+        for name, word in _RECEIVE_FLAGS_WORD.items():
+            peeks = (args[:, word] & np.uint64(_MSG_PEEK)) != 0
+            moved[(nr == self._table.nr(name)) & peeks] = 0
+        for name, word in _BUFFER_WORD.items():
+            length = np.minimum(args[:, word], np.uint64(1 << 62)).astype(np.int64)
+            moved = np.where(nr == self._table.nr(name), np.minimum(moved, length), moved)
         return moved

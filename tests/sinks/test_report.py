@@ -195,6 +195,16 @@ def test_the_books_say_where_everything_went():
     assert "->ok" not in text
 
 
+@pytest.mark.parametrize(
+    ("lost", "share"),
+    [(1, "under 0.1 %"), (1_000, "0.1 %"), (999_900, "99.9 %"), (1_000_000, "100.0 %")],
+)
+def test_almost_all_is_not_all_and_a_little_is_not_nothing(lost, share):
+    kernel = {"attempted": 1_000_000, "read": 1_000_000 - lost, "lost": lost}
+    ledger = Ledger(closed=True, kernel=kernel, calls=0, stages={}, edges={})
+    assert f"ring ({share})" in "\n".join(ledger_lines(ledger, 80))
+
+
 async def test_on_a_terminal_it_takes_the_terminals_width(node_context):
     controller, terminal = os.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 64, 0, 0))

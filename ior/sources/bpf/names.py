@@ -6,7 +6,8 @@ open-addressing lookup: no Python per call, a microsecond or two per new name.
 
 Memory is bounded by two generations. When the young one is over its budget it becomes the
 old one, the programs are told to announce again what is still in use, and what arrives
-meanwhile with an id from before is taken over from the old generation.
+meanwhile with an id from before is taken over from the old generation. Calls that wait long
+carry ids from long ago: these are taken over at every turn.
 """
 
 from __future__ import annotations
@@ -42,8 +43,16 @@ class _Generation:
     def __init__(self) -> None:
         self.names = Names()
         self.codes: dict[int, int] = {}
+        self.cut: set[int] = set()  # codes of names that are not whole
         self._ids = np.zeros(1 << 12, np.uint64)
         self._slots = np.zeros(1 << 12, np.uint32)
+
+    def intern(self, text: str, state: int) -> int:
+        """Return the code of a text in a state."""
+        code = self.names.intern(text, state)
+        if state == FileState.CUT:
+            self.cut.add(code)
+        return code
 
     def add(self, id_: int, code: int) -> None:
         """Remember the code of an id; the first one stays."""
@@ -98,6 +107,7 @@ class NameIds:
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._young, self._old = _Generation(), _Generation()
+        self._waiting: set[int] = set()
         self.unresolved = 0  # ids in records that nobody announced
 
     @property
@@ -110,8 +120,21 @@ class NameIds:
         """Tell whether `turn` is due."""
         return self._young.names.size_bytes > self._budget
 
-    def turn(self) -> None:
-        """Begin a new generation; tell the programs to announce again after this."""
+    @property
+    def unknown(self) -> int:
+        """The code of a name that was lost."""
+        return self.names.intern(_LOST, FileState.UNKNOWN)
+
+    def turn(self, waiting: npt.NDArray[np.uint64]) -> None:
+        """Begin a new generation; tell the programs to announce again after this.
+
+        `waiting` are the ids of calls that have not returned. They stay known for the next
+        generation, and for one more: the record may be on its way at the next turn.
+        """
+        now = set(waiting.tolist()) - {0}
+        for id_ in now | self._waiting:
+            self._code(id_)
+        self._waiting = now
         self._old, self._young = self._young, _Generation()
 
     def learn(self, announcements: Iterable[bytes]) -> None:
@@ -130,7 +153,7 @@ class NameIds:
                 text = _pseudo(raw, magic, words[1])
             else:
                 text = escape(raw)
-            young.add(id_, young.names.intern(text, state))
+            young.add(id_, young.intern(text, state))
 
     def _joined(self, raw: bytes, directory: int, state: int) -> tuple[str, int]:
         if raw.startswith(b"/"):
@@ -140,6 +163,8 @@ class NameIds:
         code = self._code(directory)
         if code is None:
             return escape(raw), FileState.UNKNOWN
+        if code in self._young.cut:
+            state = FileState.CUT
         return f"{self.names.text(code).rstrip('/')}/{_clean(raw)}".rstrip("/") or "/", state
 
     def _code(self, id_: int) -> int | None:
@@ -147,7 +172,7 @@ class NameIds:
         code = self._young.codes.get(id_)
         if code is None and (old := self._old.codes.get(id_)) is not None:
             names = self._old.names
-            code = self.names.intern(names.text(old), int(names.states[old]))
+            code = self._young.intern(names.text(old), int(names.states[old]))
             self._young.add(id_, code)
         return code
 
@@ -162,7 +187,7 @@ class NameIds:
             code = self._code(id_)
             if code is None:
                 self.unresolved += len(rows)
-                code = self.names.intern(_LOST, FileState.UNKNOWN)
+                code = self.unknown
             codes[rows] = code
         return codes
 

@@ -18,8 +18,8 @@ from ior.sources.bpf import records
 
 # HOW_* and WANT_* of bpf/ior.bpf.c
 RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, OPEN_HOW = 1, 2, 4, 8, 16
-CREAT, DUPS, RETURNS_CWD, ANONYMOUS = 32, 64, 128, 256
-WANT_ROWS, WANT_MOVES, WANT_ARMED = 1, 2, 4
+CREAT, DUPS, RETURNS_CWD, ANONYMOUS, EXECS = 32, 64, 128, 256, 512
+WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
 
 MOVES: Final = (
     "rename",
@@ -30,6 +30,7 @@ MOVES: Final = (
     "move_mount",
     "pivot_root",
     "chroot",
+    "unshare",
 )
 """Their success may change the path of any file."""
 
@@ -43,7 +44,7 @@ _KINDS: Final[dict[str, dict[str, int]]] = {
     "epoll-ctl": {"fd": 0},
     "fd-pathname": {"fd": 0, "path": 1},
     "pathname": {"path": 0},
-    "exec": {"path": 0},
+    "exec": {"path": 0, "how": EXECS},
     "open": {"path": 0},
     "anon-fd": {"how": RETURNS_FD},
     "mq-open": {"how": RETURNS_FD},
@@ -59,6 +60,7 @@ _CALLS: Final[dict[str, dict[str, int]]] = {
     "open": {"path": 0, "how": OPENS | RETURNS_FD},
     "openat": {**_AT, "how": OPENS | RETURNS_FD},
     "openat2": {**_AT, "how": OPENS | RETURNS_FD | OPEN_HOW},
+    "execveat": {**_AT, "how": EXECS},
     "creat": {"path": 0, "how": OPENS | RETURNS_FD | CREAT},
     "open_tree": {**_AT, "how": OPENS | RETURNS_FD},
     "open_tree_attr": {**_AT, "how": OPENS | RETURNS_FD},
@@ -98,7 +100,7 @@ _CALLS: Final[dict[str, dict[str, int]]] = {
 }
 for _name in (
     *("faccessat", "faccessat2", "fchmodat", "fchmodat2", "fchownat", "newfstatat", "statx"),
-    *("unlinkat", "mkdirat", "mknodat", "readlinkat", "futimesat", "utimensat", "execveat"),
+    *("unlinkat", "mkdirat", "mknodat", "readlinkat", "futimesat", "utimensat"),
     *("mount_setattr", "name_to_handle_at", "file_getattr", "file_setattr", "setxattrat"),
     *("getxattrat", "listxattrat", "removexattrat"),
 ):
@@ -132,7 +134,7 @@ def wanted(numbers: Iterable[int], arch: str | None = None) -> npt.NDArray[np.ui
     for name, bit in [(n, WANT_MOVES) for n in MOVES] + [
         ("execve", WANT_ARMED),
         ("execveat", WANT_ARMED),
-        ("restart_syscall", WANT_ARMED),  # seen always: it may be the restart of a wanted call
+        ("restart_syscall", WANT_ALWAYS),
     ]:
         if (nr := table.nr(name)) >= 0:
             bits[nr] |= bit

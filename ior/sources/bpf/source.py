@@ -22,9 +22,9 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
-from ior.names import Names
 from ior.pipeline import abc
 from ior.sources.bpf import records, selection
+from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
@@ -35,6 +35,7 @@ _FILL_S = 0.02  # a ring that became readable is left to fill: one wakeup then d
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
+_TURN_MARGIN = records.STRIDE * 512
 _BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is no wait
 _MIB = 1 << 20
 
@@ -44,9 +45,9 @@ class BpfConfig(abc.Config, frozen=True):
 
     Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
     same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
-    is where halves are matched. `ring_size` is a power of two of at least a page; `names_mib`
-    bounds the text kept in user space. `probe_reads` makes the programs read as on kernels
-    before 6.2.
+    is where halves are matched. `ring_size` and `names_ring_size` are powers of two of at
+    least a page; `names_mib` bounds the text kept in user space. `probe_reads` makes the
+    programs read as on kernels before 6.2.
     """
 
     families: list[str] = msgspec.field(default_factory=list)
@@ -58,20 +59,21 @@ class BpfConfig(abc.Config, frozen=True):
     follow_forks: bool = False
     pairing: Literal["kernel", "user"] = "kernel"
     ring_size: str | int = "64MiB"
+    names_ring_size: str | int = "8MiB"
     names_mib: int = 64
     probe_reads: bool = False
 
 
-def ring_bytes(size: str | int) -> int:
+def ring_bytes(size: str | int, key: str = "ring_size") -> int:
     """Return a ring's size in bytes. Raises SpecError if the kernel would not take it."""
     try:
         size = size if isinstance(size, int) else parse_size(size)
     except ValueError as error:
-        raise SpecError(f"ring_size: {error}") from None
+        raise SpecError(f"{key}: {error}") from None
     page = os.sysconf("SC_PAGESIZE")
     if size < page or size & (size - 1) or size > 1 << 30:
         raise SpecError(
-            f"ring_size is {size} bytes; it must be a power of two from {page} bytes to 1 GiB"
+            f"{key} is {size} bytes; it must be a power of two from {page} bytes to 1 GiB"
         )
     return size
 
@@ -89,14 +91,17 @@ class BpfSource(abc.Source):
             config.families, config.kinds, config.syscalls, config.exclude
         )
         self._ring_size = ring_bytes(config.ring_size)
+        self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
         if config.pid is not None and config.tid is not None:
             raise SpecError("pid and tid exclude each other")
         if config.names_mib < 1:
             raise SpecError("names_mib must be at least 1")
         self._object: Object | None = None
         self._rings: tuple[RingReader, RingReader] | None = None
-        self._books: dict[str, int] = {}
-        self._read = self._skips = 0
+        self._books: KernelBooks | None = None
+        self._final: Mapping[str, int] = {}
+        self._turned_at = 0  # position in the ring of calls; see `_turn_names`
+        self._skips = 0
         self._stopping: float | None = None
 
     async def start(self, ctx: abc.Context) -> None:
@@ -112,15 +117,18 @@ class BpfSource(abc.Source):
             self._object = spec.load()
         self._rings = (
             RingReader(self._object.maps["calls"].fd, self._ring_size),
-            RingReader(self._object.maps["names"].fd, self._object.maps["names"].max_entries),
+            RingReader(self._object.maps["names"].fd, self._names_size),
         )
+        self._books = KernelBooks(self._object, self._ring_size)
         self._ids = NameIds(config.names_mib * _MIB)
         now = time.clock_gettime_ns
         self._origin = Origin(
             syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
         )
         self._target.mark_before(self._object)
-        self._object.attach()
+        # The exit first: a call between the two then looks like one in flight at the start.
+        self._object.attach("on_newtask", "on_signal_deliver", "on_exec", "on_sys_exit")
+        self._object.attach("on_sys_enter")
         self._target.mark_after(self._object)
         self._checked = time.monotonic()
 
@@ -134,6 +142,7 @@ class BpfSource(abc.Source):
         spec = ObjectSpec(image, name="ior")
         config = self.config
         spec.maps["calls"].max_entries = self._ring_size
+        spec.maps["names"].max_entries = self._names_size
         follow = config.follow_forks or self.ctx.command is not None
         for name, value in {
             "user_pairing": config.pairing == "user",
@@ -152,10 +161,12 @@ class BpfSource(abc.Source):
         """Return what was recorded since, up to 16384 halves; None once detached and drained."""
         while True:
             batch = self._drain()
+            self._warn_of_losses(at_once=False)
             if batch is not None:
                 return batch
             if self._stopping is not None:
                 if self._settled():
+                    self._warn_of_losses(at_once=True)
                     return None
                 await self.ctx.clock.sleep(0.001)
             elif self._ended():
@@ -168,7 +179,8 @@ class BpfSource(abc.Source):
         ring = self._rings[0]
         with anyio.move_on_after(_POLL_S):
             await anyio.wait_readable(ring.fd)
-            if ring.pending_bytes < _BUSY_BYTES:
+            # A small ring would be full before the time is up.
+            if ring.pending_bytes < _BUSY_BYTES < self._ring_size:
                 await anyio.sleep(_FILL_S)
 
     def _ended(self) -> bool:
@@ -184,14 +196,20 @@ class BpfSource(abc.Source):
             self._stopping = time.monotonic()
             if self._object is not None:
                 self._object.detach()
+            if self._books is not None:
+                self._books.freeze()
 
     def _settled(self) -> bool:
         """Tell whether every program that was running at the detach has finished its record."""
         assert self._stopping is not None
-        books = self.books()
-        if books.get("attempted", 0) == books.get("read", 0) + books.get("lost", 0):
+        if self._books is None or self._books.settled():
             return True
         return time.monotonic() - self._stopping > _SETTLE_S
+
+    def _warn_of_losses(self, *, at_once: bool) -> None:
+        if self._books is not None:
+            for sentence in self._books.complaints(at_once=at_once):
+                self.ctx.warn(sentence)
 
     def _drain(self) -> Batch | None:
         """Take names, then the calls that were there before them (see the order in ring.py)."""
@@ -205,12 +223,27 @@ class BpfSource(abc.Source):
         slab = calls.drain_fixed(records.STRIDE, MAX_CALLS, until=until)
         if not len(slab):
             return None
-        self._read += len(slab)
         batch = self._batch(slab.reshape(-1).view(records.RECORD))
-        if self._ids.over_budget and self._object is not None:
-            self._ids.turn()
-            self._object.globals["name_epoch"] = int(self._object.globals["name_epoch"]) + 1
+        if self._books is not None:
+            self._books.read += len(slab)
+            self._books.unresolved = self._ids.unresolved
+        self._turn_names(calls)
         return batch
+
+    def _turn_names(self, calls: RingReader) -> None:
+        """Forget names when there are too many, but none that a record on its way needs.
+
+        A record may carry ids from before the last turn if it was in the ring then, or was
+        sent by a program that ran then (some records later), or if its call had not returned.
+        """
+        if not self._ids.over_budget or calls.consumer_position() < self._turned_at:
+            return
+        if self._object is None or self._books is None:
+            return
+        waiting = self._books.calls_in_flight()
+        self._ids.turn(np.concatenate([waiting[name] for name in ("file", "file2", "task")]))
+        self._object.globals["name_epoch"] = int(self._object.globals["name_epoch"]) + 1
+        self._turned_at = calls.producer_position() + _TURN_MARGIN
 
     def _announced(self, names: RingReader) -> list[bytes]:
         until, payloads = names.producer_position(), []
@@ -235,14 +268,13 @@ class BpfSource(abc.Source):
         second_codes = self._codes(second, flags, Flag.FILE2_LOST, either)
         asked = (flags & Flag.ASKED) != 0
         columns["comm"] = ids.codes(np.ascontiguousarray(rows["task"]))
+        if either & Flag.TASK_LOST:
+            columns["comm"][(flags & Flag.TASK_LOST) != 0] = ids.unknown
         columns["file"] = file_codes
         columns["old_file"] = np.where(asked, np.uint32(0), second_codes)
         columns["asked"] = np.where(asked, second_codes, np.uint32(0))
         columns["flags"] = self._with_skips(flags)
-        return Batch(HALVES, columns, self._names(), self._origin)
-
-    def _names(self) -> Names:
-        return self._ids.names
+        return Batch(HALVES, columns, ids.names, self._origin)
 
     def _codes(
         self, column: npt.NDArray[np.uint64], flags: npt.NDArray[Any], bit: Flag, either: int
@@ -267,33 +299,14 @@ class BpfSource(abc.Source):
 
     def books(self) -> Mapping[str, int]:
         """Return the counters of the kernel side, summed over the CPUs."""
-        if self._object is None:
-            return self._books
-        counted = self._object.maps["counters"].get_per_cpu(0, records.COUNTERS)
-        assert counted is not None
-        sums = {name: int(counted[name].sum()) for name in counted.dtype.names or ()}
-        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
-        return {
-            "attempted": sums["attempted"],
-            "read": self._read,
-            "lost": sums["lost"],
-            "skipped": sum(program.recursion_misses() for program in programs),
-            "in_flight": self._in_flight(),
-            "names_lost": sums["names_lost"],
-            "compat": sums["compat"],
-        }
-
-    def _in_flight(self) -> int:
-        """Count the calls that have been entered and have not returned."""
-        assert self._object is not None
-        return len(self._object.iterate("list_in_flight")) // records.RECORD_BYTES
+        return self._final if self._books is None else self._books.now()
 
     async def close(self) -> None:
         """Unload everything; the books keep their last values."""
         if self._object is None:
             return
         self._object.detach()
-        self._books = dict(self.books())
+        self._final, self._books = self.books(), None
         for ring in self._rings or ():
             ring.close()
         self._rings = None

@@ -39,23 +39,27 @@ class Target:
             self._mark(loaded, self._command.pid, ARMED)
         if self._pidfd >= 0:
             self._set(loaded, self._pidfd, FOLLOWED)
-        if not self.selective:
-            self._mark(loaded, os.getpid(), EXCLUDED)
-        if self._tid is not None:
-            loaded.globals["target_tid"] = self._tid
+        self._mark(loaded, os.getpid(), EXCLUDED)
+        self._mark_running(loaded)
 
     def mark_after(self, loaded: Object) -> None:
         """Mark the threads and descendants that already ran; new ones inherit by themselves.
 
         Raises NoSuchTarget if the target has died meanwhile.
         """
-        for _ in range(_ROUNDS):
-            if not loaded.iterate("mark_tasks"):
-                break
+        if self._tid is not None:
+            loaded.globals["target_tid"] = self._tid
+        self._mark_running(loaded)
         if self._tid is not None:
             loaded.globals["target_tid"] = 0
             if not loaded.iterate("list_followed"):
                 raise NoSuchTarget(f"there is no thread with tid {self._tid}")
+
+    @staticmethod
+    def _mark_running(loaded: Object) -> None:
+        for _ in range(_ROUNDS):
+            if not loaded.iterate("mark_tasks"):
+                break
 
     def ended(self, loaded: Object) -> bool:
         """Tell whether nothing is left that could make another call of interest."""

@@ -1,0 +1,94 @@
+"""The counters of the kernel side: what the ledger says of it, and when to warn.
+
+Reading them costs a few system calls and one run of an iterator over all tasks, so live
+views get the calls in flight at most a second old.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ior.sources.bpf import records
+from ior.sources.bpf.loader import Object
+from ior.units import format_size
+
+_IN_FLIGHT_AGE_S: Final = 1.0
+_LOOK_S: Final = 0.5
+_RECORD: Final = np.dtype(list(records.FIELDS))
+
+# What the programs could not do, by counter, beside losing a record.
+_FAILURES: Final = {
+    "names_lost": "{:,} names lost: the ring of names is full",
+    "storage_failed": "{:,} times no memory to follow a task: its calls are missing",
+    "lookup_failed": "{:,} failed lookups in the programs' own maps",
+}
+
+
+class KernelBooks:
+    """What the programs of one loaded object have counted; `read` is the reader's own count."""
+
+    def __init__(self, loaded: Object, ring_size: int) -> None:
+        self.read = 0
+        self.unresolved = 0  # ids in records whose names did not arrive, counted by the reader
+        self._object, self._ring_size = loaded, ring_size
+        self._warned: dict[str, int] = {}
+        self._looked_s = time.monotonic()
+        self._in_flight: tuple[float, int] | None = None  # until when it holds
+
+    def counters(self) -> dict[str, int]:
+        """Return the programs' counters, summed over the CPUs."""
+        counted = self._object.maps["counters"].get_per_cpu(0, records.COUNTERS)
+        assert counted is not None
+        return {name: int(counted[name].sum()) for name in counted.dtype.names or ()}
+
+    def settled(self) -> bool:
+        """Tell whether every record that a program began has been read or lost."""
+        sums = self.counters()
+        return sums["attempted"] == self.read + sums["lost"]
+
+    def now(self) -> Mapping[str, int]:
+        """Return the `kernel` part of the ledger."""
+        sums = self.counters()
+        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
+        return {
+            "attempted": sums["attempted"],
+            "read": self.read,
+            "lost": sums["lost"],
+            "skipped": sum(program.recursion_misses() for program in programs),
+            "in_flight": self.in_flight(),
+            "names_lost": sums["names_lost"] + self.unresolved,
+            "compat": sums["compat"],
+        }
+
+    def calls_in_flight(self) -> npt.NDArray[Any]:
+        """Return the records of the calls that have been entered and have not returned."""
+        return np.frombuffer(self._object.iterate("list_in_flight"), _RECORD)
+
+    def in_flight(self) -> int:
+        """Return how many calls have not returned; up to a second old."""
+        now_s = time.monotonic()
+        if self._in_flight is None or now_s > self._in_flight[0]:
+            self._in_flight = now_s + _IN_FLIGHT_AGE_S, len(self.calls_in_flight())
+        return self._in_flight[1]
+
+    def freeze(self) -> None:
+        """Count the calls in flight now and for good: what ends later does so unseen."""
+        self._in_flight = float("inf"), len(self.calls_in_flight())
+
+    def complaints(self, *, at_once: bool = False) -> Iterator[str]:
+        """Give a sentence for every loss that has grown, looking at most twice a second."""
+        now_s = time.monotonic()
+        if not at_once and now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
+        sums = self.counters()
+        lost = f"{{:,}} records lost: the ring of {format_size(self._ring_size)} is full"
+        for name, sentence in {"lost": lost, **_FAILURES}.items():
+            if sums[name] > self._warned.get(name, 0):
+                self._warned[name] = sums[name]
+                yield sentence.format(sums[name])

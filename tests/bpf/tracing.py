@@ -1,0 +1,198 @@
+"""Trace small C programs through the real kernel and `pair`, in this process.
+
+A program's truth is what it prints and what its source says; `trace` gives the rows that ior
+made of it. Programs are compiled once per session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ior.calls import Batch
+from ior.host.command import Command
+from ior.pipeline.abc import Config, Sink
+from ior.pipeline.ledger import Ledger
+from ior.pipeline.run import Run
+from ior.sources.bpf.source import BpfSource
+from ior.stages.pair import Pair
+from ior.testing import graph
+
+MODES = ("kernel", "user")
+MARK = "/ior-mark"  # access(2) of it divides a trace: what the loader does is before the first
+
+HEADER = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/openat2.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+static void mark(void) { syscall(SYS_access, "/ior-mark", 0); }
+static void must(int ok, const char *what) {
+	if (!ok) { fprintf(stderr, "%s: %s\n", what, strerror(errno)); _exit(99); }
+}
+"""
+
+_PROGRAMS = tempfile.TemporaryDirectory(prefix="ior-programs-")
+_compiled: dict[str, str] = {}
+
+
+def compiled(source: str) -> str:
+    """Return the path of a program: `HEADER` and `source`, which has a `main`."""
+    if source not in _compiled:
+        stem = os.path.join(_PROGRAMS.name, f"p{len(_compiled)}")
+        Path(f"{stem}.c").write_text(HEADER + source)
+        command = ["gcc", "-O1", "-w", "-pthread", "-o", stem, f"{stem}.c"]
+        subprocess.run(command, check=True)
+        os.chmod(_PROGRAMS.name, 0o755)
+        _compiled[source] = stem
+    return _compiled[source]
+
+
+class Collect(Sink):
+    """Keeps every batch that arrives."""
+
+    Config = Config
+
+    def __init__(self) -> None:
+        super().__init__(Config())
+        self.batches: list[Batch] = []
+
+    def process(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for batch in self.batches for row in batch.rows()]
+
+
+@dataclass
+class Traced:
+    """What a trace gave."""
+
+    rows: list[dict[str, Any]]
+    unmatched: list[dict[str, Any]]
+    ledger: Ledger
+    status: int | None = None
+    stdout: bytes = b""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def causes(self) -> Counter[str]:
+        return Counter(row["cause"] for row in self.unmatched)
+
+    def facts(self) -> dict[str, str]:
+        """Return the `key value` lines that the program printed."""
+        lines = (line.partition(" ") for line in self.stdout.decode().splitlines())
+        return {key: value for key, _, value in lines}
+
+    def after(self, mark: int = 1) -> list[dict[str, Any]]:
+        """Return the rows behind the `mark`-th mark, up to the next."""
+        parts: list[list[dict[str, Any]]] = [[]]
+        for row in self.rows:
+            if row["syscall"] == "access" and row["file"] == MARK:
+                parts.append([])
+            else:
+                parts[-1].append(row)
+        return parts[mark]
+
+    def of(self, *syscalls: str, **columns: Any) -> list[dict[str, Any]]:
+        """Return the rows of these syscalls whose columns have these values."""
+        return [
+            row
+            for row in self.rows
+            if (not syscalls or row["syscall"] in syscalls)
+            and all(row[name] == value for name, value in columns.items())
+        ]
+
+
+def trace(
+    argv: Sequence[str] | None = None,
+    *,
+    cwd: Path | str | None = None,
+    on_start: Callable[[Run], None] | None = None,
+    pair: Mapping[str, Any] | None = None,
+    **keys: Any,
+) -> Traced:
+    """Trace a command, or what `keys` of the source say, to its end.
+
+    `on_start` is called in the event loop when everything is attached. The books must close.
+    """
+    source = BpfSource(BpfSource.Config(**keys))
+    rows, unmatched = Collect(), Collect()
+    nodes = {
+        "kernel": source,
+        "pair": Pair(Pair.Config(**(pair or {}))),
+        "rows": rows,
+        "unmatched": unmatched,
+    }
+    graph_ = graph(nodes, {"pair": "kernel", "rows": "pair", "unmatched": "pair.unmatched"})
+    warnings: list[str] = []
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(tempfile.TemporaryFile())
+        command = None
+        if argv is not None:
+            stack.enter_context(contextlib.chdir(cwd or os.getcwd()))
+            command = stack.enter_context(Command.start(list(argv), stdout=output.fileno()))
+        run = Run(graph_, command=command, on_warning=lambda _, text: warnings.append(text))
+        ledger = anyio.run(_run, run, on_start)
+        status = None if command is None else command.wait(10)
+        output.seek(0)
+        printed = output.read()
+    assert ledger.closed, ledger.open_because
+    return Traced(rows.rows(), unmatched.rows(), ledger, status, printed, warnings)
+
+
+async def _run(run: Run, on_start: Callable[[Run], None] | None) -> Ledger:
+    async with anyio.create_task_group() as tasks:
+        if on_start is not None:
+            tasks.start_soon(_when_started, run, on_start)
+        return await run.run()
+    raise AssertionError
+
+
+async def _when_started(run: Run, on_start: Callable[[Run], None]) -> None:
+    await run.started.wait()
+    on_start(run)
+
+
+def program(source: str, *arguments: str, **options: Any) -> Traced:
+    """Compile and trace a program; it must end with status 0."""
+    traced = trace([compiled(source), *map(str, arguments)], **options)
+    assert traced.status == 0, traced.stdout
+    return traced
+
+
+def python(text: str) -> list[str]:
+    """Return the command line of a python that runs `text`, without site packages."""
+    return [sys.executable, "-I", "-S", "-c", text]
