@@ -319,8 +319,10 @@ static __always_inline bool is_restart(struct task_state *s, struct pt_regs *reg
 		s->restart = same ? RESTART_NONE : RESTART_HANDLER;
 		return same;
 	}
-	if (s->restart == RESTART_HANDLER && same)
-		s->restart = RESTART_NONE; /* the handler was left by a jump */
+	if (s->restart == RESTART_HANDLER && same) {
+		s->restart = RESTART_NONE; /* the handler was left by a jump: nothing restarts */
+		s->unbroken = 0;
+	}
 	return false;
 }
 

@@ -39,7 +39,7 @@ _DTYPE = re.compile(r"[iu][1248]|f[48]|\?")
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
 
 
-class BrokenRecording(ValueError):  # noqa: N818 - says the state, as BrokenPipe does
+class BrokenRecording(ValueError):
     """Bytes that are not a recording, or no longer one; the message says what is wrong."""
 
 

@@ -85,7 +85,7 @@ class Several:
 Syntax = Test | Constant | Inverse | Several
 
 
-class _Wrong(Exception):  # noqa: N818 - never seen outside of this module
+class _Wrong(Exception):
     """A complaint from inside the parser, which does not know the source."""
 
     def __init__(self, message: str, start: int = 0, end: int | None = None) -> None:

@@ -30,7 +30,7 @@ _POLL_MS = 100
 _FIFO_PATIENCE_S = 5.0
 
 
-class ClosedOutput(IorError, BrokenPipeError):  # noqa: N818 - a wish to end is no error
+class ClosedOutput(IorError, BrokenPipeError):
     """Nobody reads the output any more (`| head`): a wish to end, not a failure."""
 
     exit_code = 0

@@ -176,7 +176,12 @@ static int each(const char *path, const struct stat *st, int type, struct FTW *a
 	syscall(SYS_read, fd, &byte, 1);
 	return 0;
 }
-static void *waits(void *ends) { char byte; prctl(PR_SET_NAME, "waits"); syscall(SYS_read, *(int *)ends, &byte, 1); return 0; }
+static void *waits(void *ends) {
+    char byte;
+    prctl(PR_SET_NAME, "waits");
+    syscall(SYS_read, *(int *)ends, &byte, 1);
+    return 0;
+}
 int main(int argc, char **argv) {
 	int ends[2];
 	pthread_t thread;

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing import MODES, Traced, program
+from tracing import MODES, program
 
 pytestmark = pytest.mark.kernel
 
 OPENS = r"""
 int main(int argc, char **argv) {
-	const char *dir = argv[1];
-	must(chdir(dir) == 0, "chdir");
-	mark();
-	int absolute = syscall(SYS_open, argv[2], O_RDONLY | O_NONBLOCK);
-	int missing = syscall(SYS_openat, AT_FDCWD, "no/such", O_WRONLY);
-	int relative = syscall(SYS_openat, AT_FDCWD, "./sub//file", O_RDWR | O_APPEND);
-	int link = syscall(SYS_openat, AT_FDCWD, "link", O_RDONLY);
-	int sub = syscall(SYS_openat, AT_FDCWD, "sub", O_RDONLY | O_DIRECTORY);
-	int at = syscall(SYS_openat, sub, "file", O_RDONLY);
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
-	int two = syscall(SYS_openat2, sub, "file", &how, sizeof(how));
-	int made = syscall(SYS_creat, "made", 0640);
-	int wrong = syscall(SYS_openat, AT_FDCWD, NULL, O_RDONLY);
-	int bad = syscall(SYS_openat, AT_FDCWD, (char *)8, O_RDONLY);
-	printf("absolute %d\nrelative %d\nlink %d\nsub %d\nat %d\ntwo %d\nmade %d\nwrong %d %d\n",
-	       absolute, relative, link, sub, at, two, made, wrong, bad);
-	return 0;
+        const char *dir = argv[1];
+        must(chdir(dir) == 0, "chdir");
+        mark();
+        int absolute = syscall(SYS_open, argv[2], O_RDONLY | O_NONBLOCK);
+        int missing = syscall(SYS_openat, AT_FDCWD, "no/such", O_WRONLY);
+        int relative = syscall(SYS_openat, AT_FDCWD, "./sub//file", O_RDWR | O_APPEND);
+        int link = syscall(SYS_openat, AT_FDCWD, "link", O_RDONLY);
+        int sub = syscall(SYS_openat, AT_FDCWD, "sub", O_RDONLY | O_DIRECTORY);
+        int at = syscall(SYS_openat, sub, "file", O_RDONLY);
+        struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
+        int two = syscall(SYS_openat2, sub, "file", &how, sizeof(how));
+        int made = syscall(SYS_creat, "made", 0640);
+        int wrong = syscall(SYS_openat, AT_FDCWD, NULL, O_RDONLY);
+        int bad = syscall(SYS_openat, AT_FDCWD, (char *)8, O_RDONLY);
+        printf("absolute %d\nrelative %d\nlink %d\nsub %d\nat %d\ntwo %d\nmade %d\nwrong %d %d\n",
+               absolute, relative, link, sub, at, two, made, wrong, bad);
+        return 0;
 }
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tracing import MODES, program
@@ -296,7 +295,9 @@ int main(int argc, char **argv) {
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_paths_to_4096_bytes(tmp_path: Path, pairing: str, probe_reads: bool) -> None:
     traced = program(LONG, str(tmp_path), pairing=pairing, probe_reads=probe_reads)
-    stats = [(r["file"], r["file_state"], r["errno"]) for r in traced.after() if r["syscall"] == "stat"]
+    stats = [
+        (r["file"], r["file_state"], r["errno"]) for r in traced.after() if r["syscall"] == "stat"
+    ]
     assert [(len(f), s) for f, s, _ in stats[:4]] == [
         (4094, ""),
         (4095, ""),

@@ -1,0 +1,283 @@
+"""Calls and signals: what is one row, what is two, and what is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from tracing import MODES, compiled, program, trace
+
+from ior.pipeline.run import Run
+
+pytestmark = pytest.mark.kernel
+
+HANDLED = r"""
+static int ends[2];
+static char byte;
+static void nothing(int sig) { getppid(); syscall(SYS_access, "/in-handler", 0); }
+static void feeds(int sig) { syscall(SYS_access, "/feeds", 0); write(ends[1], "x", 1); }
+static void handle(int sig, void (*handler)(int), int flags) {
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+	sigaction(sig, &action, NULL);
+}
+static void in_ms(int ms) {
+	struct itimerval timer = { .it_value = { .tv_usec = ms * 1000 } };
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+int main(int argc, char **argv) {
+	stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	sigaltstack(&stack, NULL);
+	must(pipe(ends) == 0, "pipe");
+	mark(); /* 1: ends in EINTR */
+	handle(SIGALRM, nothing, 0);
+	in_ms(20);
+	printf("eintr %ld\n", syscall(SYS_read, ends[0], &byte, 1));
+	mark(); /* 2: restarted by the kernel */
+	handle(SIGALRM, feeds, SA_RESTART);
+	in_ms(20);
+	printf("restarted %ld\n", syscall(SYS_read, ends[0], &byte, 1));
+	mark(); /* 3: the same on another stack */
+	handle(SIGALRM, feeds, SA_RESTART | SA_ONSTACK);
+	in_ms(20);
+	printf("restarted %ld\n", syscall(SYS_read, ends[0], &byte, 1));
+	mark(); /* 4: a sleep has no restart with a handler */
+	handle(SIGALRM, nothing, SA_RESTART);
+	struct timespec long_ = { 1, 0 };
+	in_ms(20);
+	syscall(SYS_nanosleep, &long_, NULL);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_handlers(pairing: str) -> None:
+    traced = program(HANDLED, pairing=pairing, syscalls=["read", "write", "access", "nanosleep"])
+
+    def rows(part: int) -> list[tuple[Any, ...]]:
+        wanted = [r for r in traced.after(part) if r["fd"] != 1]
+        return [(r["syscall"], r["ret"], r["errno"], r["restarts"]) for r in wanted]
+
+    assert rows(1) == [("read", -4, "EINTR", 0), ("access", -2, "ENOENT", 0)]
+    for part in (2, 3):
+        # In the order of their returns; the read began first.
+        assert rows(part) == [
+            ("access", -2, "ENOENT", 0),
+            ("write", 1, "", 0),
+            ("read", 1, "", 1),
+        ]
+        access, _, read = (r for r in traced.after(part) if r["fd"] != 1)
+        assert read["time_ns"] < access["time_ns"]
+        assert read["latency_ns"] > 15_000_000
+    assert rows(4) == [("nanosleep", -4, "EINTR", 0), ("access", -2, "ENOENT", 0)]
+    assert not traced.unmatched
+
+
+JUMP = r"""
+static sigjmp_buf place;
+static int ends[2];
+static char byte;
+static volatile int jumped;
+static void jumps(int sig) { if (!jumped++) siglongjmp(place, 1); }
+int main(int argc, char **argv) {
+	struct sigaction action = { .sa_handler = jumps, .sa_flags = SA_RESTART };
+	struct itimerval timer = { .it_value = { .tv_usec = 20000 } };
+	sigaction(SIGALRM, &action, NULL);
+	must(pipe(ends) == 0, "pipe");
+	mark();
+	setitimer(ITIMER_REAL, &timer, NULL);
+	if (sigsetjmp(place, 1))
+		write(ends[1], "x", 1);
+	/* After the jump this is the same call from the same place: not its restart. */
+	printf("%ld\n", syscall(SYS_read, ends[0], &byte, 1));
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_jump_out_of_a_handler_is_no_restart(pairing: str) -> None:
+    traced = program(JUMP, pairing=pairing, syscalls=["read", "write", "access"])
+    rows = [r for r in traced.after() if r["fd"] != 1]
+    assert [(r["syscall"], r["ret"], r["restarts"]) for r in rows] == [
+        ("write", 1, 0),
+        ("read", -512, 0),
+        ("read", 1, 0),
+    ]
+    assert rows[2]["time_ns"] > rows[0]["time_ns"]
+    assert not rows[1]["is_error"]
+    assert rows[1]["latency_ns"] > 15_000_000
+    assert rows[2]["latency_ns"] < 10_000_000
+
+
+TWICE = r"""
+static int ends[2];
+static char byte;
+static volatile int handled;
+static void nothing(int sig) { if (++handled == 3) write(ends[1], "x", 1); }
+int main(int argc, char **argv) {
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct itimerval timer = { { 0, 10000 }, { 0, 10000 } };
+	sigaction(SIGALRM, &action, NULL);
+	must(pipe(ends) == 0, "pipe");
+	mark();
+	setitimer(ITIMER_REAL, &timer, NULL);
+	printf("%ld\n", syscall(SYS_read, ends[0], &byte, 1));
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_restarts_are_counted(pairing: str) -> None:
+    traced = program(TWICE, pairing=pairing, syscalls=["read", "access"])
+    (read,) = traced.after()
+    assert (read["ret"], read["restarts"]) == (1, 3)
+    assert read["latency_ns"] > 25_000_000
+
+
+STOPPED = r"""
+int main(int argc, char **argv) {
+	struct timespec time = { 0, 60 * 1000000 };
+	int ends[2];
+	char byte;
+	must(pipe(ends) == 0, "pipe");
+	pid_t self = getpid();
+	if (fork() == 0) {
+		usleep(20000);
+		kill(self, SIGSTOP);
+		usleep(20000);
+		kill(self, SIGCONT);
+		usleep(60000);
+		kill(self, SIGSTOP);
+		usleep(20000);
+		kill(self, SIGCONT);
+		write(ends[1], "x", 1);
+		_exit(0);
+	}
+	mark();
+	syscall(SYS_nanosleep, &time, NULL);
+	syscall(SYS_read, ends[0], &byte, 1);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_stop_in_a_call_makes_no_second_row(pairing: str) -> None:
+    traced = program(STOPPED, pairing=pairing, syscalls=["nanosleep", "read", "access"])
+    sleep, read = traced.after()
+    assert (sleep["syscall"], sleep["ret"], sleep["restarts"]) == ("nanosleep", 0, 1)
+    assert sleep["latency_ns"] >= 60_000_000
+    assert (read["syscall"], read["ret"], read["restarts"]) == ("read", 1, 1)
+    assert not traced.unmatched
+
+
+KILLED = r"""
+int main(int argc, char **argv) {
+	int ends[2];
+	char byte;
+	must(pipe(ends) == 0, "pipe");
+	mark();
+	pid_t child = fork();
+	if (child == 0) {
+		write(ends[1], "r", 1);
+		close(ends[1]);
+		syscall(SYS_read, ends[0], &byte, 1);
+		syscall(SYS_flock, ends[0], 0);
+		pause();
+		syscall(SYS_read, ends[0], &byte, 1);
+	}
+	usleep(30000);
+	kill(child, SIGKILL);
+	wait(NULL);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_task_killed_inside_a_call_leaves_no_row(pairing: str) -> None:
+    traced = program(KILLED, pairing=pairing, syscalls=["read", "pause", "flock", "access"])
+    assert [r["syscall"] for r in traced.after()] == ["read", "flock"]
+    assert traced.ledger.kernel["in_flight"] == 0
+    assert traced.causes == ({"in flight at end": 1} if pairing == "user" else {})
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_call_in_flight_at_the_end_is_counted(pairing: str) -> None:
+    def stop_soon(run: Run) -> None:
+        time.sleep(0.3)  # for the program to get into its last call
+        run.stop()
+
+    source = r"int main(void) { mark(); for (;;) syscall(SYS_pause); }"
+    pid = os.posix_spawn(compiled(source), ["it"], {})
+    try:
+        traced = trace(pid=pid, on_start=stop_soon, pairing=pairing, syscalls=["pause", "access"])
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert traced.ledger.kernel["in_flight"] in (0, 1)
+
+
+SECCOMP = r"""
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+int main(int argc, char **argv) {
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_chdir, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog all = { 4, filter };
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "privileges");
+	mark();
+	must(syscall(SYS_chdir, "/") == 0, "chdir");
+	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all) == 0, "seccomp");
+	for (int i = 0; i < 3; i++)
+		must(syscall(SYS_chdir, "/") == -1, "denied");
+	struct stat st;
+	syscall(SYS_stat, "/", &st);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_call_that_seccomp_denied_is_counted_and_no_row(pairing: str) -> None:
+    traced = program(SECCOMP, pairing=pairing)
+    assert [r["syscall"] for r in traced.after()] == ["chdir", "stat"]
+    assert traced.causes == {"denied": 3}
+    assert all(row["ret"] == -1 for row in traced.unmatched)
+
+
+COMPAT = r"""
+static long compat(long number, long a, long b, long c) {
+	long result;
+	asm volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c)
+                 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+int main(int argc, char **argv) {
+	mark();
+	/* 4 is write there and stat here, 6 is close there and lstat here */
+	for (int i = 0; i < 5; i++)
+		must(compat(4, 99, 0, 0) == -EBADF, "compat");
+	must(compat(6, 99, 0, 0) == -EBADF, "compat");
+	syscall(SYS_chdir, "/");
+	return 0;
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="int 0x80 is x86's")
+@pytest.mark.parametrize("pairing", MODES)
+def test_32_bit_calls_are_counted_and_never_shown(pairing: str) -> None:
+    traced = program(COMPAT, pairing=pairing)
+    assert [r["syscall"] for r in traced.after()] == ["chdir"]
+    assert traced.ledger.kernel["compat"] == 6
+    assert not traced.unmatched
