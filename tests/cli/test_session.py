@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -133,7 +134,8 @@ def test_ctrl_c_is_an_end_as_asked_and_a_status_of_the_commands_own_is_kept(
             wait_for_a_child_named(process.pid, "sleep")
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == status
-        subprocess.run(["kill", "-9", f"-{process.pid}"], check=False, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for_a_child_named(pid: int, name: str) -> None:
