@@ -174,9 +174,10 @@ def trace(
 
 
 async def _run(run: Run, on_start: Callable[[Run], None] | None) -> Ledger:
+    if on_start is None:
+        return await run.run()
     async with anyio.create_task_group() as tasks:
-        if on_start is not None:
-            tasks.start_soon(_when_started, run, on_start)
+        tasks.start_soon(_when_started, run, on_start)
         return await run.run()
     raise AssertionError
 
