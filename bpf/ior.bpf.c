@@ -68,7 +68,7 @@ struct task_state {
 	__u8 mark; /* first: user space writes it alone, by pidfd */
 	__u8 parked;
 	__u8 unbroken; /* the last record of this thread was delivered */
-	__u8 seen;     /* a record of this thread has been delivered */
+	__u8 seen;     /* a record of this thread has been made, and perhaps lost */
 	__u8 restart;
 	__u8 how_unread; /* the structure that an argument points to could not be read yet */
 	__u8 pad[2];
@@ -112,6 +112,7 @@ __noinline int send(struct task_state *s)
 		r->flags |= IOR_F_BREAK;
 	if (!s->seen)
 		r->flags |= IOR_F_FRESH;
+	s->seen = 1;
 	r->cpu = bpf_get_smp_processor_id();
 	if (c)
 		c->attempted++;
@@ -121,7 +122,7 @@ __noinline int send(struct task_state *s)
 			c->lost++;
 		return 0;
 	}
-	s->unbroken = s->seen = 1;
+	s->unbroken = 1;
 	s->last_epoch = r->epoch;
 	r->flags &= ~(IOR_F_BREAK | IOR_F_FRESH);
 	return 0;
