@@ -205,9 +205,7 @@ def serve(pairing: str, *, by: str = "pid", follow_forks: bool = False) -> Count
         wanted = child.pid
         if by == "tid":
             tasks = Path(f"/proc/{child.pid}/task").iterdir()
-            (wanted,) = (
-                int(t.name) for t in tasks if (t / "comm").read_text() == "/thread-1\n"
-            )
+            (wanted,) = (int(t.name) for t in tasks if (t / "comm").read_text() == "/thread-1\n")
         stdin = child.stdin
         traced = trace(
             **{by: wanted},
