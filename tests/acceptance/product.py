@@ -1,6 +1,6 @@
-"""`ior` as its users have it: a command line, its exit code, and what it wrote.
+"""`ior` as its users have it: a command line in a process of its own, and what that wrote.
 
-Nothing of ior is imported to run it; what it wrote is read with other people's parsers.
+Nothing of ior is imported here, so that its results are read as anybody would read them.
 """
 
 from __future__ import annotations

@@ -110,7 +110,10 @@ def by_strace(log: Path) -> Iterator[tuple[str, int, str, str | None]]:
             yield found[1], ret, found[4] or "", fd[2] if fd else None
 
 
-def test_the_calls_of_a_command_are_those_that_strace_sees(tmp_path: Path, tree: Path) -> None:
+@pytest.mark.parametrize("pairing", ["kernel", "user"])
+def test_the_calls_of_a_command_are_those_that_strace_sees(
+    tmp_path: Path, tree: Path, pairing: str
+) -> None:
     table = syscalls.table()
     wanted = {table.name(nr) for nr in syscalls.select(["FS"])}
     log = tmp_path / "strace.log"
@@ -124,7 +127,7 @@ def test_the_calls_of_a_command_are_those_that_strace_sees(tmp_path: Path, tree:
         capture_output=True,
         check=False,
     )
-    done = ior(tmp_path, "run", "plain", "--", *work)
+    done = ior(tmp_path, "run", "plain", "--pairing", pairing, "--", *work)
     assert done.code == told.returncode == 2, done.err
     theirs = [call for call in by_strace(log) if call[0] in wanted]
     assert len(theirs) > 50
@@ -133,7 +136,7 @@ def test_the_calls_of_a_command_are_those_that_strace_sees(tmp_path: Path, tree:
         (name, errno) for name, _, errno, _ in theirs
     )
     assert ours == [call[:3] for call in theirs]
-    # `dup` and `fcntl` aside, a descriptor that comes first is the file of the row.
+    # Where a call has the file behind its first argument, strace has written its path too.
     named = [
         (row["syscall"], file, row["file"])
         for row, (*_, file) in zip(done.rows, theirs, strict=True)
