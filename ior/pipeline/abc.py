@@ -3,7 +3,9 @@
 A node is made from its config alone and does nothing until `start`. The framework calls
 the methods of one node one at a time, never two at once: `start`, then any number of
 `process` and `tick`, then `drain` once, then `close` (once, also after a failure; it must
-bear a second call and a node that never started). Methods may be plain or `async`.
+bear a second call and a node that never started). Methods may be plain or `async`. Plain
+ones of a user's own nodes run in a thread of the node's own, all in the same, and may
+block; `async` ones run on the event loop and must not.
 
 **Ownership.** A batch that arrives is shared with other consumers and read-only; a batch
 that is given away must not be changed any more. **Order.** Batches of one port arrive in
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -36,6 +38,9 @@ MaybeAsync = Output | Awaitable[Output]
 
 WhenFull = Literal["block", "drop_newest", "drop_oldest"]
 """What an edge does when its buffer is full: make the producer wait, or drop a batch."""
+
+Isolation = Literal["inline", "thread"]
+"""Where a node's plain methods run: on the event loop, or in a thread of its own."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,20 +76,36 @@ class Context(Protocol):
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
 
 
-class Node(ABC):  # noqa: B024 - its subclasses have the abstract methods
+class _Done:
+    """What there is to await where nothing is left to do."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+_DONE = _Done()
+
+
+class Node(ABC):
     """What sources, stages and sinks share."""
 
     Config: ClassVar[type[Config]] = Config
+    ctx: Context  # there from `start` on
 
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    async def start(self, ctx: Context) -> None:
-        """Acquire what is needed: open files, attach probes. Raise to refuse the whole run."""
-        self.ctx = ctx
+    def start(self, ctx: Context) -> Any:
+        """Acquire what is needed: open files, attach probes. Raise to refuse the whole run.
 
-    async def close(self) -> None:  # noqa: B027 - a hook
+        Plain or `async`, like `close`; `super().start(ctx)` may be awaited or not.
+        """
+        self.ctx = ctx
+        return _DONE
+
+    def close(self) -> Any:
         """Release everything."""
+        return _DONE
 
 
 class Source(Node):
@@ -98,7 +119,7 @@ class Source(Node):
     gives: ClassVar[Schema] = HALVES
 
     @abstractmethod
-    async def read(self) -> Batch | None:
+    def read(self) -> Batch | Awaitable[Batch | None] | None:
         """Return the next batch, or None when there will be no more."""
 
     @abstractmethod

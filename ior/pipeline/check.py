@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ior.calls import CALLS, HALVES, Schema
 from ior.errors import FilterError, IorError, SpecError, UsageError
 from ior.pipeline import registry
-from ior.pipeline.abc import Node, Sink, Source, Stage, WhenFull
+from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage, WhenFull
 from ior.pipeline.spec import DEFAULT_BATCHES, RESERVED, NodeSpec, PipelineSpec, convert, failed
 
 
@@ -31,6 +31,7 @@ class Member(NamedTuple):
     of: tuple[str, ...] = ()
     batches: int = DEFAULT_BATCHES
     when_full: WhenFull = "block"
+    isolation: Isolation = "inline"
 
 
 def gives(node: Node) -> Mapping[str, Schema]:
@@ -216,6 +217,7 @@ class _Check:
             of=tuple(name for name in spec.of if name in self.nodes),
             batches=spec.buffer.batches if spec.buffer else DEFAULT_BATCHES,
             when_full=_when_full(spec, node),
+            isolation=spec.isolation or registry.default_isolation(spec.type, spec.use),
         )
 
 

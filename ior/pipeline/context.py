@@ -11,13 +11,17 @@ import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
+from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger, StageBooks
 from ior.snapshots import Snapshot
+
+T = TypeVar("T")
 
 WARNING_INTERVAL_NS = 1_000_000_000
 MAX_WARNINGS = 256
@@ -83,7 +87,10 @@ class Warnings:
 
 
 class NodeContext:
-    """The context of one node; `books` is where its rows are accounted for."""
+    """The context of one node; `books` is where its rows are accounted for.
+
+    Its methods may be called on the event loop and in the node's lane.
+    """
 
     def __init__(
         self,
@@ -93,6 +100,7 @@ class NodeContext:
         clock: Clock,
         of: tuple[str, ...] = (),
         command: Command | None = None,
+        lane: Lane | None = None,
         ports: tuple[str, ...] = (),
         on_warning: Callable[[str, str], None] = lambda _node, _message: None,
         snapshot: Callable[[str], Snapshot],
@@ -100,7 +108,7 @@ class NodeContext:
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self.name, self.directory, self.clock = name, directory, clock
-        self.of, self.command = of, command
+        self.of, self.command, self.lane = of, command, lane
         self.log = logging.getLogger(f"ior.stage.{name}")
         self.books = StageBooks(out=dict.fromkeys(ports, 0))
         self._on_warning, self._on_stop = on_warning, on_stop
@@ -108,7 +116,7 @@ class NodeContext:
 
     def warn(self, message: str) -> None:
         """Report something that the user should know now; repeated ones are rate-limited."""
-        self._on_warning(self.name, message)
+        self._soon(self._on_warning, self.name, message)
 
     def book(self, *, filtered: int = 0, joined: int = 0, made: int = 0, failed: int = 0) -> None:
         """Account for rows: left out on purpose, merged into others, made anew, failed."""
@@ -126,12 +134,24 @@ class NodeContext:
         """Return the present snapshot of a node named in `of`. Raises KeyError for another."""
         if name not in self.of:
             raise KeyError(f"'{name}' is not in 'of' of stage '{self.name}'")
-        return self._snapshot(name)
+        return self._now(self._snapshot, name)
 
     def ledger(self) -> Ledger:
         """Return the books as they stand."""
-        return self._ledger()
+        return self._now(self._ledger)
 
     def request_stop(self) -> None:
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
-        self._on_stop()
+        self._soon(self._on_stop)
+
+    def _soon(self, function: Callable[..., None], *args: str) -> None:
+        """Call on the event loop what belongs there."""
+        if self.lane is not None and self.lane.inside:
+            self.lane.post(function, *args)
+        else:
+            function(*args)
+
+    def _now(self, function: Callable[..., T], *args: str) -> T:
+        if self.lane is not None and self.lane.inside:
+            return self.lane.ask(function, *args)
+        return function(*args)

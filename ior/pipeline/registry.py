@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from ior.calls import Batch
 from ior.errors import SpecError
-from ior.pipeline.abc import Node, Sink, Source, Stage
+from ior.pipeline.abc import Isolation, MaybeAsync, Node, Sink, Source, Stage
 
 BUILTIN = {
     "bpf": "ior.sources.bpf.source:BpfSource",
@@ -72,6 +72,11 @@ def resolve(type_: str | None, use: str | None, directory: Path) -> type[Node]:
         return _node_class(type_, getattr(importlib.import_module(module), name))
     except ImportError as error:
         raise SpecError(f"type '{type_}' cannot be imported: {error}") from error
+
+
+def default_isolation(type_: str | None, use: str | None) -> Isolation:
+    """Return where plain methods run if the pipeline does not say: a user's own may block."""
+    return "inline" if use is None and type_ in BUILTIN else "thread"
 
 
 def _used(use: str, directory: Path) -> object:
@@ -150,11 +155,17 @@ class FunctionStage(Stage):
 
     function: ClassVar[BatchFunction]
 
-    async def process(self, batch: Batch) -> Batch | None:
+    def process(self, batch: Batch) -> MaybeAsync:
         """Give what the function makes of `batch`. Raises TypeError if that is no batch."""
         result = type(self).function(batch)
         if inspect.isawaitable(result):
-            result = await result
+            return self._awaited(batch, result)
+        return self._booked(batch, result)
+
+    async def _awaited(self, batch: Batch, result: Awaitable[Batch | None]) -> Batch | None:
+        return self._booked(batch, await result)
+
+    def _booked(self, batch: Batch, result: Batch | None) -> Batch | None:
         if result is not None and not isinstance(result, Batch):
             raise TypeError(f"the function gave {type(result).__name__}, not a Batch or None")
         more = (0 if result is None else len(result)) - len(batch)

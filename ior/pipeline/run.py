@@ -44,7 +44,7 @@ class Run:
     ) -> None:
         self.started = anyio.Event()
         self.abandoned: list[str] = []
-        self._graph, self._command = graph, command
+        self._command = command
         clock = clock or SystemClock()
         self._warnings = Warnings(clock, on_warning)
         seams = Seams(
@@ -95,7 +95,7 @@ class Run:
         for worker in sorted(workers, key=rank.__getitem__):
             self._begun.append(worker)
             try:
-                await worker.node.start(worker.ctx)
+                await worker.start()
                 await checkpoint()
             except IorError as error:
                 error.add_note(f"in stage '{worker.ctx.name}'")
@@ -145,7 +145,7 @@ class Run:
         for worker in reversed(self._begun):
             with anyio.move_on_after(deadline, shield=True) as scope:
                 try:
-                    await worker.node.close()
+                    await worker.close()
                 except Exception as error:
                     self._note(worker, error)
             if scope.cancelled_caught:
@@ -180,10 +180,10 @@ class Run:
 
         Raises KeyError for a node that does not exist or cannot be looked at.
         """
-        node = self._graph.members[name].node
-        if not isinstance(node, Stage):
+        worker = self._workers[name]
+        if not isinstance(worker.node, Stage):
             raise KeyError(name)
-        return node.snapshot() or _Nothing()
+        return worker.snapshot() or _Nothing()
 
     def ledger(self) -> Ledger:
         """Return the books as they stand; they close when the run has ended."""

@@ -18,7 +18,7 @@ import msgspec
 from ior.calls import CALLS
 from ior.errors import InputNotFound, SpecError, UsageError
 from ior.pipeline import registry
-from ior.pipeline.abc import Stage, WhenFull
+from ior.pipeline.abc import Isolation, Stage, WhenFull
 
 DEFAULT_BATCHES = 8
 
@@ -42,12 +42,12 @@ class _Reserved(msgspec.Struct, frozen=True, kw_only=True):
     of: str | list[str] = []
     buffer: Buffer | None = None
     on_error: str = "fail"
-    isolation: str = "inline"
+    isolation: Isolation | None = None
     enabled: bool = True
 
 
 RESERVED = _Reserved.__struct_fields__
-_ONLY = {"on_error": "fail", "isolation": "inline"}
+_ONLY = {"on_error": "fail"}
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     of: tuple[str, ...] = ()
     buffer: Buffer | None = None
     on_error: str = "fail"
-    isolation: str = "inline"
+    isolation: Isolation | None = None
     enabled: bool = True
     keys: dict[str, Any] = {}
 

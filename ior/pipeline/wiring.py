@@ -11,6 +11,7 @@ from ior.pipeline.check import gives
 from ior.pipeline.clock import Clock
 from ior.pipeline.context import NodeContext, Warnings
 from ior.pipeline.graph import Graph
+from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot
@@ -49,6 +50,7 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             clock=seams.clock,
             of=member.of,
             command=seams.command,
+            lane=Lane(f"ior {name}") if member.isolation == "thread" else None,
             ports=tuple(outputs[name]),
             on_warning=seams.warnings.warn,
             snapshot=seams.snapshot,

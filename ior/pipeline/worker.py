@@ -2,11 +2,12 @@
 
 The methods of a node are called one at a time (a lock), and what they give leaves under the
 same lock, so that the batches of a port keep their order. After every batch the event loop
-has its turn.
+has its turn. The plain methods of a node with a lane run there, its coroutines on the loop.
 """
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from ior.calls import Batch
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.context import NodeContext
+from ior.snapshots import Snapshot
 
 
 class NodeTimes(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class Worker:
         self.node, self.ctx, self.inputs, self.outputs = node, ctx, inputs, outputs
         self.finished = anyio.Event()
         self.failed = False
+        self._picture: Snapshot | None = None  # the last snapshot
+        self._wanted = False  # somebody asked for one while the lane was busy
         self._on_failure = on_failure
         self._open_inputs = len(inputs)
         self._nap: anyio.CancelScope | None = None
@@ -63,6 +67,29 @@ class Worker:
     def looks(self) -> bool:
         """Whether the node is a sink that takes snapshots and no rows."""
         return isinstance(self.node, Sink) and self.node.looks
+
+    async def start(self) -> None:
+        """Start the node. Raises what it raises."""
+        self.node.ctx = self.ctx
+        await self._settled(self._invoke(self.node.start, self.ctx))
+
+    async def close(self) -> None:
+        """Close the node. Raises what it raises."""
+        try:
+            await self._settled(self._invoke(self.node.close))
+        finally:
+            if self.ctx.lane is not None:
+                self.ctx.lane.close()
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what the node answers; the last answer while it is busy in its lane."""
+        if not isinstance(self.node, Stage):
+            return None
+        if self.ctx.lane is not None and self.ctx.lane.busy:
+            self._wanted = True
+        else:
+            self._picture = self.node.snapshot()
+        return self._picture
 
     def launch(self, group: anyio.abc.TaskGroup) -> None:
         """Start this worker's tasks: one for a source, one an edge, one for ticks."""
@@ -94,11 +121,7 @@ class Worker:
         books = self.ctx.books
         try:
             while True:
-                step = _Stepped(source.read())
-                try:
-                    batch = await step
-                finally:
-                    self._busy_ns += step.busy_ns
+                batch = await self._next(source)
                 if batch is None:
                     break
                 books.made += len(batch)
@@ -107,6 +130,36 @@ class Worker:
         except Exception as error:
             self._fail(error)
         self._finish()
+
+    async def _next(self, source: Source) -> Batch | None:
+        """Read; time counts as busy where the source computes, not where it waits."""
+        step = _Stepped(self._settled(self._invoke(source.read)))
+        try:
+            batch = await step
+        finally:
+            self._busy_ns += step.busy_ns
+        if batch is not None and not isinstance(batch, Batch):
+            raise TypeError(f"gave {type(batch).__name__}, not a Batch or None")
+        return batch
+
+    def _invoke(self, method: Callable[..., Any], *args: Any) -> Any:
+        """Call a method of the node, in the lane if there is one and the method is plain."""
+        lane = self.ctx.lane
+        if lane is None or inspect.iscoroutinefunction(method):
+            return method(*args)
+        return lane.call(self._in_lane, method, *args)
+
+    def _in_lane(self, method: Callable[..., Any], *args: Any) -> Any:
+        result = method(*args)
+        if self._wanted and isinstance(self.node, Stage):
+            self._wanted, self._picture = False, self.node.snapshot()
+        return result
+
+    @staticmethod
+    async def _settled(result: Any) -> Any:
+        while inspect.isawaitable(result):  # a lane's answer may be a coroutine in its turn
+            result = await result
+        return result
 
     async def _consume(self, node: Stage | Sink, edge: Edge) -> None:
         books = self.ctx.books
@@ -149,9 +202,9 @@ class Worker:
             elif not self.finished.is_set():
                 begin = time.perf_counter_ns()
                 try:
-                    output = method(*args)
+                    output = self._invoke(method, *args)
                     if output is not None and not isinstance(output, (Batch, Mapping)):
-                        output = await output
+                        output = await self._settled(output)
                 finally:
                     self._busy_ns += time.perf_counter_ns() - begin
                 if output is not None:

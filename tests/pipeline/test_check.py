@@ -56,7 +56,7 @@ UNREADABLE = [
     ),
     (
         "version = 1\n[stage.k]\nisolation = 'process'\n",
-        "stage 'k': key 'isolation': 'process' is not supported; only 'inline' is, for now",
+        "stage 'k': key 'isolation': 'process' is none of inline, thread",
     ),
 ]
 
