@@ -31,7 +31,9 @@ from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
 from ior.units import parse_size
 
-_FILL_S = 0.02  # a ring that became readable is left to fill: one wakeup then drains many
+_FILL_S = 0.02  # a ring with little in it is left to fill: large batches cost less a call
+_FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
+_FILL_LEAST_S = 0.001
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
@@ -91,6 +93,7 @@ class BpfSource(abc.Source):
             config.families, config.kinds, config.syscalls, config.exclude
         )
         self._ring_size = ring_bytes(config.ring_size)
+        self._fill_s = min(_FILL_S, self._ring_size / _FILL_BYTES_S)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
         if config.pid is not None and config.tid is not None:
             raise SpecError("pid and tid exclude each other")
@@ -160,6 +163,7 @@ class BpfSource(abc.Source):
     async def read(self) -> Batch | None:
         """Return what was recorded since, up to 16384 halves; None once detached and drained."""
         while True:
+            await self._fill()
             batch = self._drain()
             self._warn_of_losses(at_once=False)
             if batch is not None:
@@ -171,17 +175,17 @@ class BpfSource(abc.Source):
                 await self.ctx.clock.sleep(0.001)
             elif self._ended():
                 self.stop()
-            else:
-                await self._wait()
 
-    async def _wait(self) -> None:
-        assert self._rings is not None
+    async def _fill(self) -> None:
+        """Wait, but not for long, until there is something to read, and let more come."""
+        if self._rings is None or self._stopping is not None:
+            return
         ring = self._rings[0]
-        with anyio.move_on_after(_POLL_S):
-            await anyio.wait_readable(ring.fd)
-            # A small ring would be full before the time is up.
-            if ring.pending_bytes < _BUSY_BYTES < self._ring_size:
-                await anyio.sleep(_FILL_S)
+        if not ring.pending_bytes:
+            with anyio.move_on_after(_POLL_S):
+                await anyio.wait_readable(ring.fd)
+        if self._fill_s >= _FILL_LEAST_S and 0 < ring.pending_bytes < _BUSY_BYTES:
+            await anyio.sleep(self._fill_s)
 
     def _ended(self) -> bool:
         now = time.monotonic()
