@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import variants
+from bench import framework, variants
 from bench.variants import Costs, Variant
 
 BLOCKS = 400_000
@@ -172,6 +172,8 @@ def main() -> None:
     )
     print_table(measured, peer.name)
     print_aims(measured, own, peer.name)
+    print()
+    framework.main()
 
 
 if __name__ == "__main__":
