@@ -55,11 +55,13 @@ class Restarts:
         given up stands where that showed.
         """
         held = self._held
+        if held is None and not joined.signalled:
+            return Folded(rows, None, 0)
         if held is not None:
             held = self._held = held._replace(halves=renamed(held.halves, batch))
-        broken = np.isin(batch["tid"][joined.missing], [] if held is None else held.halves["tid"])
-        if not joined.signalled and not broken.any():
-            return Folded(rows, None, 0)
+            theirs = np.isin(batch["tid"][joined.missing], held.halves["tid"])
+            if not joined.signalled and not theirs.any():
+                return Folded(rows, None, 0)
         every = rows if held is None else _together(held, rows)
         fold = _Fold(every, len(self), self._limit)
         fold.run(batch, joined)

@@ -80,10 +80,9 @@ class _Generation:
     def lookup(self, ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], Any]:
         """Return the codes of `ids` and the indexes of those that are not known (code 0)."""
         mask = len(self._ids) - 1
-        slots = ((ids >> np.uint64(8)) & np.uint64(mask)).astype(np.intp)
-        found = self._ids[slots]
-        codes = self._slots[slots]
-        wrong = np.flatnonzero(found != ids)
+        slots = ((ids >> np.uint64(8)) & np.uint64(mask)).view(np.intp)
+        codes = self._slots.take(slots)
+        wrong = np.flatnonzero(self._ids.take(slots) != ids)
         if not len(wrong):
             return codes, wrong
         codes[wrong] = 0

@@ -40,6 +40,15 @@ _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writi
 _TURN_MARGIN = records.STRIDE * 512
 _BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is no wait
 _MIB = 1 << 20
+# Plain numbers: arithmetic with enum members costs microseconds a batch.
+_ENTER, _EXIT, _ASKED = int(Flag.ENTER), int(Flag.EXIT), int(Flag.ASKED)
+_FILE_LOST, _FILE2_LOST, _TASK_LOST = (
+    int(flag) for flag in (Flag.FILE_LOST, Flag.FILE2_LOST, Flag.TASK_LOST)
+)
+_AS_RECORDED = (
+    *("enter_ns", "exit_ns", "ret", "pid", "tid", "nr", "fd", "fd2"),
+    *("fd_flags", "cpu", "epoch", "args"),
+)
 
 
 class BpfConfig(abc.Config, frozen=True):
@@ -259,31 +268,28 @@ class BpfSource(abc.Source):
                 return payloads
 
     def _batch(self, rows: npt.NDArray[Any]) -> Batch:
-        ids, flags = self._ids, rows["flags"]
-        columns: dict[str, npt.NDArray[Any]] = {
-            name: rows[name]
-            for name in ("enter_ns", "exit_ns", "ret", "pid", "tid", "nr", "fd", "fd2")
-        }
-        columns |= {name: rows[name] for name in ("fd_flags", "cpu", "epoch", "args")}
-        file = np.ascontiguousarray(rows["file"])
-        second = np.ascontiguousarray(rows["file2"])
-        either = int(np.bitwise_or.reduce(flags))
-        file_codes = self._codes(file, flags, Flag.FILE_LOST, either)
-        second_codes = self._codes(second, flags, Flag.FILE2_LOST, either)
-        asked = (flags & Flag.ASKED) != 0
+        ids, flags = self._ids, np.ascontiguousarray(rows["flags"])
+        some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
+        columns: dict[str, npt.NDArray[Any]] = {name: rows[name] for name in _AS_RECORDED}
         columns["comm"] = ids.codes(np.ascontiguousarray(rows["task"]))
-        if either & Flag.TASK_LOST:
-            columns["comm"][(flags & Flag.TASK_LOST) != 0] = ids.unknown
-        columns["file"] = file_codes
-        columns["old_file"] = np.where(asked, np.uint32(0), second_codes)
-        columns["asked"] = np.where(asked, second_codes, np.uint32(0))
-        columns["flags"] = self._with_skips(flags)
+        if some & _TASK_LOST:
+            columns["comm"][(flags & _TASK_LOST) != 0] = ids.unknown
+        columns["file"] = self._codes(rows["file"], flags, _FILE_LOST, some)
+        columns["old_file"] = second = self._codes(rows["file2"], flags, _FILE2_LOST, some)
+        columns["asked"] = np.zeros(len(rows), np.uint32)
+        if some & _ASKED:
+            asked = (flags & _ASKED) != 0
+            columns["old_file"] = np.where(asked, np.uint32(0), second)
+            columns["asked"] = np.where(asked, second, np.uint32(0))
+        columns["flags"] = flags if every & _ENTER else self._with_skips(flags)
         return Batch(HALVES, columns, ids.names, self._origin)
 
     def _codes(
-        self, column: npt.NDArray[np.uint64], flags: npt.NDArray[Any], bit: Flag, either: int
+        self, column: npt.NDArray[np.uint64], flags: npt.NDArray[Any], bit: int, some: int
     ) -> npt.NDArray[np.uint32]:
-        if not either & bit:
+        """Return the codes of a column of ids; where `bit` is set it holds device and inode."""
+        column = np.ascontiguousarray(column)
+        if not some & bit:
             return self._ids.codes(column)
         lost = (flags & bit) != 0
         codes = self._ids.codes(np.where(lost, np.uint64(0), column))
@@ -292,7 +298,7 @@ class BpfSource(abc.Source):
 
     def _with_skips(self, flags: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Set Flag.SKIPPED on exit halves if the kernel has skipped runs since the last look."""
-        alone = (flags & (Flag.ENTER | Flag.EXIT)) == Flag.EXIT
+        alone = (flags & (_ENTER | _EXIT)) == _EXIT
         if not alone.any() or self._object is None:
             return flags
         skips = self._object.programs["on_sys_enter"].recursion_misses()
