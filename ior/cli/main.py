@@ -14,14 +14,26 @@ from typing import NoReturn
 from ior.cli.abc import Subcommand
 from ior.cli.console import say
 from ior.cli.doctor import Doctor
+from ior.cli.graph import Graph
 from ior.cli.presets import Presets
 from ior.cli.run import Run
+from ior.cli.schema import Schema
+from ior.cli.stages import Stages
 from ior.cli.tui import Tui
 from ior.cli.validate import Validate
 from ior.cli.version import version
 from ior.errors import FilterError, IorError, SpecError, UsageError
 
-COMMANDS: tuple[Subcommand, ...] = (Run(), Tui(), Presets(), Validate(), Doctor())
+COMMANDS: tuple[Subcommand, ...] = (
+    Run(),
+    Tui(),
+    Presets(),
+    Validate(),
+    Graph(),
+    Stages(),
+    Schema(),
+    Doctor(),
+)
 
 _INTERRUPTED = 130
 

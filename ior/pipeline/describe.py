@@ -79,7 +79,7 @@ def key_doc(struct: type[msgspec.Struct], key: str) -> str:
     """Return the sentences of a config's docstring that name `key`."""
     text = " ".join(_doc(struct).split())
     sentences = re.split(r"(?<=\.) (?=[A-Z`])", text)
-    return " ".join(s for s in sentences if f"`{key}`" in s)
+    return " ".join(s for s in sentences if re.search(f"`{key}\\b", s))
 
 
 def _doc(cls: type) -> str:
@@ -101,7 +101,7 @@ def _written(value: Any) -> str | None:
     return msgspec.json.encode(value).decode()  # JSON's strings, numbers and truths are TOML's
 
 
-def spelled(kind: types.Type) -> str:  # noqa: C901 - a table of types
+def spelled(kind: types.Type) -> str:
     """Return a type as the pages say it: `text`, `int >= 1`, `"a" | "b"`, `list of text`."""
     if isinstance(kind, types.Metadata):
         return spelled(kind.type)

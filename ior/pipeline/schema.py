@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ior.pipeline import describe, registry
-from ior.pipeline.spec import RESERVED_KEYS
+from ior.pipeline.spec import Reserved
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _NAME = r"^[A-Za-z0-9_-]+$"
@@ -24,20 +24,20 @@ Json = dict[str, Any]
 def json_schema() -> Json:
     """Return the schema as JSON values."""
     made = _Definitions()
-    shared = made.properties(RESERVED_KEYS)
+    shared = made.properties(Reserved)
     stages = []
     for name in registry.BUILTIN:
         cls = registry.resolve(name, None, Path())
-        made.all[f"stage {name}"] = _stage(name, describe.summary(cls), made, shared, cls.Config)
-        stages.append({"$ref": f"#/definitions/stage {name}"})
-    made.all["stage of your own"] = {
+        made.all[f"stage.{name}"] = _stage(name, describe.summary(cls), made, shared, cls.Config)
+        stages.append({"$ref": f"#/definitions/stage.{name}"})
+    made.all["stage.own"] = {
         "description": "A stage of your own: ./file.py:NAME or package.module:NAME",
         "type": "object",
         "properties": {key: value for key, value in shared.items() if key != "type"},
         "required": ["use"],
         "not": {"required": ["type"]},
     }
-    stages.append({"$ref": "#/definitions/stage of your own"})
+    stages.append({"$ref": "#/definitions/stage.own"})
     return {
         "$schema": DRAFT,
         "title": "ior pipeline",

@@ -26,15 +26,21 @@ DEFAULT_BATCHES = 8
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much waits in front of a node, and what happens when that is full.
 
-    `when_full` None leaves it to the node's class.
+    `batches` is how many may wait. Without `when_full` the type of the stage decides.
     """
 
     batches: Annotated[int, msgspec.Meta(ge=1)] = DEFAULT_BATCHES
     when_full: WhenFull | None = None
 
 
-class _Reserved(msgspec.Struct, frozen=True, kw_only=True):
-    """The reserved keys as they stand in the file."""
+class Reserved(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that mean the same in every stage.
+
+    `type` names a built-in stage, `use` one of your own. `inputs` are the stages whose rows
+    it takes, `NAME` or `NAME.port`. `of` are the stages whose snapshots it shows. `buffer` is
+    what waits in front of it. `on_error` is what its failure does. `isolation` is where it
+    runs. `enabled = false` leaves it out.
+    """
 
     type: str | None = None
     use: str | None = None
@@ -46,7 +52,7 @@ class _Reserved(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
-RESERVED = _Reserved.__struct_fields__
+RESERVED = Reserved.__struct_fields__
 _ONLY = {"on_error": "fail"}
 
 
@@ -139,7 +145,7 @@ def parse_node(name: str, table: object) -> NodeSpec:
         raise SpecError("a stage's name has only letters, digits, '_' and '-'")
     if not isinstance(table, dict):
         raise SpecError(f"must be a table, [stage.{name}]")
-    reserved = convert({k: v for k, v in table.items() if k in RESERVED}, _Reserved)
+    reserved = convert({k: v for k, v in table.items() if k in RESERVED}, Reserved)
     for key, only in _ONLY.items():
         if getattr(reserved, key) != only:
             said = getattr(reserved, key)

@@ -35,6 +35,7 @@ def quote(text: str) -> str:
 class CsvConfig(Config, frozen=True, kw_only=True):
     """Keys of `csv`.
 
+    `path` is the file to write, `-` for stdout.
     `columns` chooses and orders columns (default: all but `args`), `time` counts times from
     boot or as `wall` clock since 1970, `header` writes the first line.
     """

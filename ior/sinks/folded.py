@@ -28,7 +28,11 @@ class Foldable(Protocol):
 
 
 class FoldedConfig(Config, frozen=True, kw_only=True):
-    """Keys of `folded`: where to write, and the weight if not the flamegraph's own."""
+    """Keys of `folded`.
+
+    `path` is the file to write, `-` for stdout. `weight` is a weight other than the
+    flamegraph's own.
+    """
 
     path: str = "-"
     weight: str | None = None

@@ -168,6 +168,7 @@ class _Model:
 class SyntheticConfig(Config, frozen=True, kw_only=True):
     """Keys of `synthetic`.
 
+    The same `seed` gives the same records.
     `rate` is in calls a second, 0 for as fast as the graph takes them; `calls` ends the
     source after that many. `profile` is `static` (always the same mix) or `moving` (the
     busy processes and files change). `split` is the part of the calls that come as two
