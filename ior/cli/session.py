@@ -6,17 +6,17 @@ import signal
 from dataclasses import dataclass
 
 import anyio
-import msgspec
 from anyio.abc import TaskStatus
 
 from ior.cli.console import say, warn
 from ior.errors import LossError
 from ior.host.command import Command
 from ior.host.memory import keep_freed_memory
-from ior.host.output import Output, check_writable
+from ior.host.output import check_writable
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
+from ior.pipeline.statement import write_statement
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AFTER_END_S = 0.1  # from the end of a traced tree to its status
@@ -56,7 +56,7 @@ class Session:
         finally:
             status = self._end_command()
             if self.wishes.ledger is not None:
-                write_ledger(self.run_.ledger(), self.wishes.ledger)
+                write_statement(self.run_, self.wishes.ledger)
         if not self.wishes.quiet and not self.wishes.reports:
             say(_books(ledger))
         if self.command is not None:
@@ -123,13 +123,6 @@ class Session:
 
 def _silent(node: str, message: str) -> None:
     """Take a warning and say nothing."""
-
-
-def write_ledger(ledger: Ledger, path: str) -> None:
-    """Write the books as JSON, a newline at the end. Raises OutputError."""
-    text = msgspec.json.format(msgspec.json.encode(ledger), indent=2) + b"\n"
-    with Output.open(path) as output:
-        output.write(text)
 
 
 def _books(ledger: Ledger) -> str:

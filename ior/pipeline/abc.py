@@ -29,6 +29,7 @@ from ior.calls import CALLS, HALVES, Batch, Schema
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.pace import Slowest
 from ior.snapshots import Snapshot
 
 Output = Batch | Mapping[str, Batch] | None
@@ -71,6 +72,9 @@ class Context(Protocol):
 
     def ledger(self) -> Ledger:
         """Return the books as they stand."""
+
+    def slowest(self) -> Slowest | None:
+        """Return the stage that sets the pace of the run, None before anything has worked."""
 
     def request_stop(self) -> None:
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""

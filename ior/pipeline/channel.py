@@ -20,8 +20,7 @@ from ior.pipeline.ledger import EdgeBooks
 class Edge:
     """From a port of one node to another node. One task gives, one takes.
 
-    `high_water` is the most batches that ever waited; `blocked_ns` how long the producer
-    waited for room. `on_drop` is called after each drop by a policy.
+    `on_drop` is called after each drop by a policy.
     """
 
     def __init__(
@@ -31,13 +30,18 @@ class Edge:
         when_full: WhenFull,
         on_drop: Callable[[Edge], None],
     ) -> None:
-        self.name, self.batches, self.when_full = name, batches, when_full
-        self.books = EdgeBooks()
-        self.high_water = 0
-        self.blocked_ns = 0
+        self.name, self.when_full = name, when_full
+        self.books = EdgeBooks(batches=batches)
+        self._blocked_ns = 0
+        self._blocked_since_ns: int | None = None
         self._on_drop = on_drop
-        self._waiting = 0
         self._send, self._receive = anyio.create_memory_object_stream[Batch](batches)
+
+    @property
+    def blocked_ns(self) -> int:
+        """How long the producer has waited for room, the present wait included."""
+        since = self._blocked_since_ns
+        return self._blocked_ns + (0 if since is None else time.perf_counter_ns() - since)
 
     async def put(self, batch: Batch) -> None:
         """Give one batch, waiting for room only under `block`."""
@@ -50,8 +54,10 @@ class Edge:
         except anyio.WouldBlock:
             if not await self._when_full(batch):
                 return
-        self._waiting += 1
-        self.high_water = max(self.high_water, min(self._waiting, self.batches))
+        self.books.waiting += 1
+        self.books.high_water = max(
+            self.books.high_water, min(self.books.waiting, self.books.batches)
+        )
 
     async def _when_full(self, batch: Batch) -> bool:
         """Deal with a full buffer; return whether `batch` is on its way."""
@@ -61,17 +67,17 @@ class Edge:
         if self.when_full == "drop_oldest":
             oldest = self._receive.receive_nowait()
             self._send.send_nowait(batch)
-            self._waiting -= 1
+            self.books.waiting -= 1
             self._drop(oldest)
             return True
-        begin = time.perf_counter_ns()
+        self._blocked_since_ns = time.perf_counter_ns()
         try:
             await self._send.send(batch)
         except anyio.BrokenResourceError:
             self.books.dropped += len(batch)
             return False
         finally:
-            self.blocked_ns += time.perf_counter_ns() - begin
+            self._blocked_ns, self._blocked_since_ns = self.blocked_ns, None
         return True
 
     def _drop(self, batch: Batch) -> None:
@@ -89,7 +95,7 @@ class Edge:
                 return None
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             return None
-        self._waiting -= 1
+        self.books.waiting -= 1
         self.books.delivered += len(batch)
         return batch
 
@@ -104,6 +110,7 @@ class Edge:
                 self.books.dropped += len(self._receive.receive_nowait())
             except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
                 break
+        self.books.waiting = 0
         self._receive.close()
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger, StageBooks
+from ior.pipeline.pace import Slowest
 from ior.snapshots import Snapshot
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class NodeContext:
         on_warning: Callable[[str, str], None] = lambda _node, _message: None,
         snapshot: Callable[[str], Snapshot],
         ledger: Callable[[], Ledger],
+        slowest: Callable[[], Slowest | None] = lambda: None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self.name, self.directory, self.clock = name, directory, clock
@@ -112,7 +114,7 @@ class NodeContext:
         self.log = logging.getLogger(f"ior.stage.{name}")
         self.books = StageBooks(out=dict.fromkeys(ports, 0))
         self._on_warning, self._on_stop = on_warning, on_stop
-        self._snapshot, self._ledger = snapshot, ledger
+        self._snapshot, self._ledger, self._slowest = snapshot, ledger, slowest
 
     def warn(self, message: str) -> None:
         """Report something that the user should know now; repeated ones are rate-limited."""
@@ -139,6 +141,10 @@ class NodeContext:
     def ledger(self) -> Ledger:
         """Return the books as they stand."""
         return self._now(self._ledger)
+
+    def slowest(self) -> Slowest | None:
+        """Return the stage that sets the pace of the run, None before anything has worked."""
+        return self._now(self._slowest)
 
     def request_stop(self) -> None:
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""

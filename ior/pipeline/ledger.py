@@ -34,15 +34,18 @@ class StageBooks(msgspec.Struct, rename={"in_": "in"}, kw_only=True):
 
 
 class EdgeBooks(msgspec.Struct, kw_only=True):
-    """One edge's rows."""
+    """One edge's rows, and its buffer in batches: how many wait, waited at most, fit."""
 
     offered: int = 0
     delivered: int = 0
     dropped: int = 0
+    waiting: int = 0
+    high_water: int = 0
+    batches: int = 0
 
 
 class Ledger(msgspec.Struct, kw_only=True):
-    """All books of a run; as JSON this is what `--ledger` writes.
+    """All books of a run.
 
     `calls` is what the pairing stages gave on their first port. `closed` is True when every
     law holds and nothing is held or in an edge; `open_because` then is empty.

@@ -19,8 +19,9 @@ from ior.pipeline.clock import Clock, SystemClock
 from ior.pipeline.context import Warned, Warnings
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import KERNEL, Ledger, balance
+from ior.pipeline.pace import NodeTimes, Slowest, slowest
 from ior.pipeline.wiring import Seams, wire
-from ior.pipeline.worker import NodeTimes, Worker
+from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot, Table
 
 CLOSE_DEADLINE_S = 2.0  # for each node's `close` after an abort
@@ -48,7 +49,14 @@ class Run:
         clock = clock or SystemClock()
         self._warnings = Warnings(clock, on_warning)
         seams = Seams(
-            clock, command, self._warnings, self.snapshot, self.ledger, self.stop, self._failed
+            clock=clock,
+            command=command,
+            warnings=self._warnings,
+            snapshot=self.snapshot,
+            ledger=self.ledger,
+            slowest=self.slowest,
+            stop=self.stop,
+            on_failure=self._failed,
         )
         self._workers, self._edges = wire(graph, seams)
         self._begun: list[Worker] = []
@@ -209,9 +217,9 @@ class Run:
         """Return, for every node, how its time was split."""
         return {name: worker.times() for name, worker in self._workers.items()}
 
-    def high_water(self) -> dict[str, tuple[int, int]]:
-        """Return, for every edge, the most batches that ever waited and the buffer's size."""
-        return {name: (edge.high_water, edge.batches) for name, edge in self._edges.items()}
+    def slowest(self) -> Slowest | None:
+        """Return the stage that sets the pace, None before anything has worked."""
+        return slowest(self.times(), {name: edge.books for name, edge in self._edges.items()})
 
     def _account_for_abandoned(self) -> None:
         if self._scope is None or not self._scope.cancelled_caught:

@@ -13,6 +13,7 @@ from ior.pipeline.context import NodeContext, Warnings
 from ior.pipeline.graph import Graph
 from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.pace import Slowest
 from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot
 
@@ -25,6 +26,7 @@ class Seams(NamedTuple):
     warnings: Warnings
     snapshot: Callable[[str], Snapshot]
     ledger: Callable[[], Ledger]
+    slowest: Callable[[], Slowest | None]
     stop: Callable[[], None]
     on_failure: Callable[[Worker, Exception], None]
 
@@ -55,6 +57,7 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             on_warning=seams.warnings.warn,
             snapshot=seams.snapshot,
             ledger=seams.ledger,
+            slowest=seams.slowest,
             on_stop=seams.stop,
         )
         workers[name] = Worker(member.node, context, inputs, outputs[name], seams.on_failure)

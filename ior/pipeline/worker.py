@@ -14,25 +14,14 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import msgspec
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.context import NodeContext
+from ior.pipeline.pace import NodeTimes
 from ior.snapshots import Snapshot
-
-
-class NodeTimes(msgspec.Struct, frozen=True):
-    """Where a node's time went, in nanoseconds: waiting for input, working, waiting for room.
-
-    `blocked_ns` is by edge. A source's waiting is the time that its `read` was suspended.
-    """
-
-    starved_ns: int
-    busy_ns: int
-    blocked_ns: dict[str, int]
 
 
 class Worker:
@@ -62,6 +51,7 @@ class Worker:
         self._nap: anyio.CancelScope | None = None
         self._busy_ns = 0
         self._begin_ns = self._end_ns = 0
+        self._since_ns: int | None = None  # the begin of the call that is under way
 
     @property
     def looks(self) -> bool:
@@ -105,10 +95,11 @@ class Worker:
 
     def times(self) -> NodeTimes:
         """Return the split of the time since the launch."""
-        end = self._end_ns or time.perf_counter_ns()
+        now = time.perf_counter_ns()
+        busy = self._busy_ns + (0 if self._since_ns is None else now - self._since_ns)
         blocked = {e.name: e.blocked_ns for edges in self.outputs.values() for e in edges}
-        idle = end - self._begin_ns - self._busy_ns - sum(blocked.values())
-        return NodeTimes(max(idle, 0) if self._begin_ns else 0, self._busy_ns, blocked)
+        idle = (self._end_ns or now) - self._begin_ns - busy - sum(blocked.values())
+        return NodeTimes(max(idle, 0) if self._begin_ns else 0, busy, blocked)
 
     def in_hand(self) -> int:
         """Return the rows that wait for this node or that it has not finished."""
@@ -200,13 +191,14 @@ class Worker:
             if self.failed:
                 self._settle_failed()
             elif not self.finished.is_set():
-                begin = time.perf_counter_ns()
+                self._since_ns = begin = time.perf_counter_ns()
                 try:
                     output = self._invoke(method, *args)
                     if output is not None and not isinstance(output, (Batch, Mapping)):
                         output = await self._settled(output)
                 finally:
                     self._busy_ns += time.perf_counter_ns() - begin
+                    self._since_ns = None
                 if output is not None:
                     await self._give(output)
                 if not self.outputs:

@@ -12,6 +12,7 @@ import msgspec
 
 from ior.pipeline.abc import Config
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.pace import Slowest
 from ior.sinks.tables import render, wrap
 from ior.sinks.writer import WriterSink
 from ior.snapshots import Table
@@ -52,17 +53,22 @@ class Report(WriterSink):
     async def drain(self) -> None:
         """Write the report."""
         tables = {name: list(self.ctx.snapshot(name).tables()) for name in self.ctx.of}
-        ledger = self.ctx.ledger()
+        ledger, slow = self.ctx.ledger(), self.ctx.slowest()
         terminal = self.output.columns() if self.output is not None else None
         columns = self.config.width or min(terminal or _WIDTH, _MAX_WIDTH)
-        await self.put(lambda: self._text(tables, ledger, columns).encode("utf-8", "replace"))
+        await self.put(lambda: self._text(tables, ledger, slow, columns).encode("utf-8", "replace"))
         await self.finish()
 
-    def _text(self, tables: dict[str, list[Table]], ledger: Ledger, columns: int) -> str:
+    def _text(
+        self, tables: dict[str, list[Table]], ledger: Ledger, slow: Slowest | None, columns: int
+    ) -> str:
         blocks = render(_titled(tables), columns=columns, top=self.config.top)
-        blocks.append(
-            ledger_lines(ledger, columns) if self.config.ledger else _losses(ledger, columns)
-        )
+        if self.config.ledger:
+            lines = ledger_lines(ledger, columns)
+            pace = [] if slow is None else wrap("slowest", [str(slow)], columns)
+            blocks.append([*lines, *pace])
+        else:
+            blocks.append(_losses(ledger, columns))
         return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 

@@ -14,6 +14,7 @@ from ior.pipeline.clock import Clock
 from ior.pipeline.context import NodeContext
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger, balance
+from ior.pipeline.pace import Slowest
 from ior.pipeline.spec import Buffer
 from ior.snapshots import Snapshot
 from ior.testing.clock import VirtualClock
@@ -75,6 +76,7 @@ def context(
     directory: Path | None = None,
     snapshots: Mapping[str, Snapshot] | None = None,
     ledger: Ledger | None = None,
+    slowest: Slowest | None = None,
     warnings: list[str] | None = None,
 ) -> NodeContext:
     """Return a context for a node that runs without a graph.
@@ -93,4 +95,5 @@ def context(
         on_warning=lambda _, message: shown.append(message),
         snapshot=pictures.__getitem__,
         ledger=lambda: ledger or empty,
+        slowest=lambda: slowest,
     )

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.output import Output, create_output
@@ -25,12 +24,12 @@ from prompt_toolkit.output import Output, create_output
 from ior.errors import IorError, UsageError
 from ior.expr import Predicate
 from ior.host.command import Command
-from ior.host.output import Output as File
 from ior.host.output import check_writable
 from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.spec import PipelineSpec
+from ior.pipeline.statement import write_statement
 from ior.text import sanitise
 from ior.ui.keys import Action
 from ior.ui.messages import diverted
@@ -76,9 +75,7 @@ def run_tui(
             anyio.run(session.live, keyboard, terminal)
     finally:
         if ledger_path is not None:
-            text = msgspec.json.format(msgspec.json.encode(session.run.ledger()))
-            with File.open(str(ledger_path)) as file:
-                file.write(text + b"\n")
+            write_statement(session.run, str(ledger_path))
     return session.code()
 
 

@@ -70,7 +70,15 @@ def test_the_ledger_as_json(ior: Invoke, folder: Path) -> None:
     assert books["kernel"]["attempted"] == books["kernel"]["read"] == 30
     assert books["stages"]["kernel"]["out"] == {"out": 30}
     assert books["stages"]["csv"]["in"] == 30
-    assert books["edges"]["kernel.out->csv"] == {"offered": 30, "delivered": 30, "dropped": 0}
+    edge = books["edges"]["kernel.out->csv"]
+    assert (edge["offered"], edge["delivered"], edge["dropped"]) == (30, 30, 0)
+    assert (edge["waiting"], edge["batches"]) == (0, 8)
+    assert 1 <= edge["high_water"] <= 8
+    assert set(books["times"]) == {"kernel", "stats", "csv"}
+    assert books["times"]["stats"]["busy_ns"] > 0
+    assert set(books["times"]["kernel"]["blocked_ns"]) == {"kernel.out->stats", "kernel.out->csv"}
+    assert books["slowest"]["stage"] in books["times"]
+    assert "% busy" in books["slowest"]["says"]
 
 
 def test_a_stage_that_fails_is_one_line_and_the_ledger_is_written(

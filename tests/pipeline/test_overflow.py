@@ -47,7 +47,7 @@ async def test_drops_are_exact(policy: WhenFull, arrives: list[int], dropped: li
     assert said == dropped
     assert (full.books.offered, full.books.dropped) == (10, dropped[-1])
     assert full.books.delivered == sum(arrives)
-    assert full.high_water == 2
+    assert full.books.high_water == 2
 
 
 async def test_block_waits_for_room() -> None:

@@ -458,4 +458,5 @@ async def test_times_say_who_was_slow() -> None:
     times = run.times()
     assert times["in"].blocked_ns["in.out->slow"] > 0
     assert times["slow"].busy_ns > times["in"].busy_ns
-    assert run.high_water() == {"in.out->slow": (1, 1)}
+    edge = run.ledger().edges["in.out->slow"]
+    assert (edge.waiting, edge.high_water, edge.batches) == (0, 1, 1)
