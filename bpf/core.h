@@ -83,6 +83,11 @@ struct thread_info {
 struct cred;
 struct css_set;
 
+/* Two words of any structure: how an address is read as a number. */
+struct timespec64 {
+	__u64 tv_sec;
+};
+
 struct upid {
 	int nr;
 	struct pid_namespace *ns;
@@ -212,5 +217,22 @@ const volatile __u8 probe_reads = 0;
 			value_ = BPF_CORE_READ((type *)from_, field);                          \
 		value_;                                                                        \
 	})
+
+/* Load the word at an address. What is loaded as a pointer may not enter arithmetic or a hash. */
+#define LOAD_WORD(address)                                                                       \
+	({                                                                                       \
+		__u64 from_ = (__u64)(address), value_ = 0;                                      \
+		if (bpf_rdonly_cast && !probe_reads)                                             \
+			value_ = ((struct timespec64 *)bpf_rdonly_cast(                          \
+					  (void *)from_, bpf_core_type_id_kernel(struct timespec64))) \
+					 ->tv_sec;                                               \
+		else                                                                             \
+			bpf_probe_read_kernel(&value_, sizeof(value_), (void *)from_);           \
+		value_;                                                                          \
+	})
+
+/* Load a pointer that is a field, as a number. */
+#define LOAD_ADDRESS(type, pointer, field) \
+	LOAD_WORD((__u64)(pointer) + bpf_core_field_offset(type, field))
 
 #endif

@@ -128,26 +128,19 @@ __noinline int send(struct task_state *s)
 	return 0;
 }
 
-/* Fill the task's name id, announcing it if it has changed. */
-__noinline int name_task(struct task_state *s)
+/* Announce the current task's name and remember what it was made from. */
+__noinline int name_changed_task(struct task_state *s)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 cred = (__u64)task->cred, parent = (__u64)task->real_parent;
-	__u64 cgroups = (__u64)task->cgroups, comm[2];
-	struct scratch *scratch;
+	struct scratch *scratch = scratch_of(1);
 	struct ior_name *name;
 	struct sip sip;
 	__u32 len;
 
-	if (!s)
+	if (!s || !scratch)
 		return 0;
-	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
-	if (comm[0] == s->comm[0] && comm[1] == s->comm[1] && cred == s->cred &&
-	    parent == s->parent && cgroups == s->cgroups && s->task_epoch == name_epoch)
-		goto out;
-	scratch = scratch_of(1);
-	if (!scratch)
-		return 0;
+	s->comm[0] = *(__u64 *)task->comm;
+	s->comm[1] = *(__u64 *)(task->comm + 8);
 	name = &scratch->name;
 	name->kind = IOR_NAME_TASK;
 	name->state = 0;
@@ -155,33 +148,39 @@ __noinline int name_task(struct task_state *s)
 	name->words[0] = (__u64)task->tgid << 32 | (__u32)task->real_parent->tgid;
 	name->words[1] = (__u32)bpf_get_current_uid_gid();
 	name->words[2] = bpf_get_current_cgroup_id();
-	len = bpf_probe_read_kernel_str(scratch->text, 16, task->comm);
+	len = bpf_probe_read_kernel_str(scratch->text, 16, s->comm);
 	if (len > 16)
 		return 0;
 	end_text(scratch, len);
 	sip_start(&sip);
-	sip_word(&sip, comm[0]);
-	sip_word(&sip, comm[1]);
+	sip_word(&sip, s->comm[0]);
+	sip_word(&sip, s->comm[1]);
 	sip_word(&sip, name->words[0]);
 	sip_word(&sip, name->words[1]);
 	sip_word(&sip, name->words[2]);
 	name->id = sip_end(&sip);
+	s->task_epoch = 0;
 	if (!announce_once(scratch, len ? len - 1 : 0)) {
-		s->task_epoch = 0;
-		s->rec.task = 0;
+		s->task_id = 0;
 		s->rec.flags |= IOR_F_TASK_LOST;
 		return 0;
 	}
-	s->comm[0] = comm[0];
-	s->comm[1] = comm[1];
-	s->cred = cred;
-	s->parent = parent;
-	s->cgroups = cgroups;
+	s->cred = (__u64)task->cred;
+	s->parent = (__u64)task->real_parent;
+	s->cgroups = (__u64)task->cgroups;
 	s->task_id = name->id;
 	s->task_epoch = name_epoch;
-out:
-	s->rec.task = s->task_id;
 	return 0;
+}
+
+/* Fill the task's name id, announcing it if it has changed. */
+static __always_inline void name_task(struct task_state *s, struct task_struct *task)
+{
+	if (*(__u64 *)task->comm != s->comm[0] || *(__u64 *)(task->comm + 8) != s->comm[1] ||
+	    (__u64)task->cred != s->cred || (__u64)task->real_parent != s->parent ||
+	    (__u64)task->cgroups != s->cgroups || s->task_epoch != name_epoch)
+		name_changed_task(s);
+	s->rec.task = s->task_id;
 }
 
 /* Read openat2's structure; at exit again if its memory was not resident at enter. */
@@ -269,9 +268,9 @@ __noinline int fill_paths(struct task_state *s, int again)
 	return 0;
 }
 
-static __always_inline void fill_enter(struct task_state *s, struct pt_regs *regs, __u32 nr)
+static __always_inline void fill_enter(struct task_state *s, struct task_struct *task,
+				       struct pt_regs *regs, __u32 nr)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	const volatile struct ior_syscall *d = &syscalls[nr & (NR_LIMIT - 1)];
 	struct ior_record *r = &s->rec;
 
@@ -290,11 +289,11 @@ static __always_inline void fill_enter(struct task_state *s, struct pt_regs *reg
 	r->fd = d->fd < 0 ? -1 : (int)s->raw[d->fd & 7];
 	r->fd2 = d->fd2 < 0 ? -1 : (int)s->raw[d->fd2 & 7];
 	fill_words(s, d);
-	name_task(s);
+	name_task(s, task);
 	if (d->how & HOW_ANONYMOUS && s->raw[3] & 0x20)
 		r->fd = -1;
 	if (r->fd >= 0)
-		r->file = fd_id(r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+		r->file = open_file_id(task, r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
 	if (r->fd2 >= 0)
 		r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
 	s->paths[0].unread = s->paths[1].unread = 0;
@@ -382,7 +381,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 			COUNT(deselected);
 	}
 	s->rec.enter_ns = bpf_ktime_get_boot_ns();
-	fill_enter(s, regs, id);
+	fill_enter(s, task, regs, id);
 	if (restart)
 		s->rec.flags |= IOR_F_RESTARTED;
 	s->parked = PARKED_CALL;
@@ -490,7 +489,7 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	s->rec.flags = IOR_F_EXIT;
 	s->rec.exit_ns = bpf_ktime_get_boot_ns();
 	s->rec.ret = ret;
-	name_task(s);
+	name_task(s, task);
 	send(s);
 }
 

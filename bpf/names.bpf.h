@@ -308,42 +308,65 @@ static __always_inline __u64 nameless(__u64 inode)
 	       (__u32)LOAD(struct inode, inode, i_ino);
 }
 
-/* Return the id of the file at (dentry, mnt) as the task sees it. On loss set *flags |= lost. */
-__noinline __u64 file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
+/* Where the current task's paths begin. */
+static __always_inline __u64 root_of(struct task_struct *task)
+{
+	struct fs_struct *fs = task->fs;
+
+	return LOAD_ADDRESS(struct fs_struct, fs, root.dentry) ^
+	       LOAD_ADDRESS(struct fs_struct, fs, root.mnt) << 1;
+}
+
+/* Whether a file's entry in the cache was made of what is so now. */
+static __always_inline bool is_current(const struct file_entry *e, const struct file_entry *now)
+{
+	return e->dentry == now->dentry && e->mnt == now->mnt && e->inode == now->inode &&
+	       e->hash_len == now->hash_len && e->parent == now->parent && e->root == now->root &&
+	       e->epoch == now->epoch && e->generation == now->generation &&
+	       e->deleted == now->deleted && e->announced == now->announced;
+}
+
+/* Fill the key of the file at (dentry, mnt) as the current task sees it; false without a file. */
+static __always_inline bool look_at(struct file_entry *key, __u64 dentry, __u64 mnt,
+				    struct task_struct *task)
+{
+	key->dentry = dentry;
+	key->mnt = mnt;
+	key->inode = dentry ? LOAD_ADDRESS(struct dentry, dentry, d_inode) : 0;
+	if (!key->inode || !mnt)
+		return false;
+	key->hash_len = LOAD(struct dentry, dentry, d_name.hash_len);
+	key->parent = LOAD_ADDRESS(struct dentry, dentry, d_parent);
+	key->root = root_of(task);
+	key->epoch = rename_epoch;
+	key->generation = LOAD(struct inode, key->inode, i_generation);
+	key->announced = name_epoch;
+	key->deleted = !LOAD_ADDRESS(struct dentry, dentry, d_hash.pprev) && key->parent != dentry;
+	return true;
+}
+
+static __always_inline struct file_entry *entry_of(__u64 dentry, __u64 mnt)
+{
+	__u32 slot = (dentry >> 6 ^ mnt >> 5 ^ dentry >> 18) & (FILE_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&file_cache, &slot);
+}
+
+/* Name a file that the cache does not know. On loss set *flags |= lost. */
+__noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct file_entry *e, key = {};
-	struct path root;
-	__u32 slot;
+	struct file_entry *e = entry_of(dentry, mnt), key = {};
+	struct fs_struct *fs = task->fs;
 
-	if (!dentry || !mnt || !flags)
+	if (!flags || !look_at(&key, dentry, mnt, task))
 		return 0;
-	bpf_probe_read_kernel(&root, sizeof(root), &task->fs->root);
-	key.dentry = dentry;
-	key.mnt = mnt;
-	key.inode = (__u64)LOAD(struct dentry, dentry, d_inode);
-	if (!key.inode)
-		return 0;
-	key.hash_len = LOAD(struct dentry, dentry, d_name.hash_len);
-	key.parent = (__u64)LOAD(struct dentry, dentry, d_parent);
-	key.generation = LOAD(struct inode, key.inode, i_generation);
-	key.deleted = !LOAD(struct dentry, dentry, d_hash.pprev) && key.parent != dentry;
-	key.root = (__u64)root.dentry ^ (__u64)root.mnt << 1;
-	key.epoch = rename_epoch;
-	key.announced = name_epoch;
-
-	slot = (dentry >> 6 ^ mnt >> 5 ^ dentry >> 18) & (FILE_SLOTS - 1);
-	e = bpf_map_lookup_elem(&file_cache, &slot);
 	if (!e) {
 		COUNT(lookup_failed);
 		return 0;
 	}
-	if (e->dentry == key.dentry && e->mnt == key.mnt && e->inode == key.inode &&
-	    e->hash_len == key.hash_len && e->parent == key.parent && e->root == key.root &&
-	    e->epoch == key.epoch && e->generation == key.generation &&
-	    e->deleted == key.deleted && e->announced == key.announced)
-		return e->id;
-	if (!name_file(&key, (__u64)root.dentry, (__u64)root.mnt)) {
+	if (!name_file(&key, LOAD_ADDRESS(struct fs_struct, fs, root.dentry),
+		       LOAD_ADDRESS(struct fs_struct, fs, root.mnt))) {
 		*flags |= lost;
 		return nameless(key.inode);
 	}
@@ -351,48 +374,60 @@ __noinline __u64 file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
 	return key.id;
 }
 
-/* Return the open file behind a descriptor of the current task, 0 without. */
-static __always_inline __u64 file_of(int fd)
+/* Return the id of the file at (dentry, mnt) as the task sees it. On loss set *flags |= lost. */
+static __always_inline __u64 file_id(struct task_struct *task, __u64 dentry, __u64 mnt,
+				     __u32 *flags, __u32 lost)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *fdt;
-	struct file **slots;
-	__u64 file = 0;
+	struct file_entry *e = entry_of(dentry, mnt), now;
 
-	if (fd < 0)
+	if (!look_at(&now, dentry, mnt, task))
 		return 0;
-	fdt = task->files->fdt;
-	if ((__u32)fd >= fdt->max_fds)
+	if (e && is_current(e, &now))
+		return e->id;
+	return new_file_id(dentry, mnt, flags, lost);
+}
+
+/* Return the open file behind a descriptor of a task, 0 without. */
+static __always_inline __u64 file_of(struct task_struct *task, int fd)
+{
+	struct fdtable *fdt = task->files->fdt;
+
+	if (fd < 0 || (__u32)fd >= fdt->max_fds)
 		return 0;
-	slots = fdt->fd;
-	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
-	return file;
+	return LOAD_WORD(LOAD_ADDRESS(struct fdtable, fdt, fd) + fd * sizeof(struct file *));
 }
 
 /* Return the id of the file behind a descriptor; fill its status flags if asked. */
-__noinline __u64 fd_id(int fd, __u32 *fd_flags, __u32 *flags, __u32 lost)
+static __always_inline __u64 open_file_id(struct task_struct *task, int fd, __u32 *fd_flags,
+					  __u32 *flags, __u32 lost)
 {
-	__u64 file = file_of(fd);
-	struct path path;
+	__u64 file = file_of(task, fd);
 
-	if (!file || !flags)
+	if (!file)
 		return 0;
 	if (fd_flags)
 		*fd_flags = LOAD(struct file, file, f_flags);
-	bpf_probe_read_kernel(&path, sizeof(path),
-			      (void *)(file + bpf_core_field_offset(struct file, f_path)));
-	return file_id((__u64)path.dentry, (__u64)path.mnt, flags, lost);
+	return file_id(task, LOAD_ADDRESS(struct file, file, f_path.dentry),
+		       LOAD_ADDRESS(struct file, file, f_path.mnt), flags, lost);
+}
+
+/* The same where it is rarer: not inlined. */
+__noinline __u64 fd_id(int fd, __u32 *fd_flags, __u32 *flags, __u32 lost)
+{
+	if (!flags)
+		return 0;
+	return open_file_id(bpf_get_current_task_btf(), fd, fd_flags, flags, lost);
 }
 
 __noinline __u64 cwd_id(__u32 *flags, __u32 lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct path path;
+	struct fs_struct *fs = task->fs;
 
 	if (!flags)
 		return 0;
-	bpf_probe_read_kernel(&path, sizeof(path), &task->fs->pwd);
-	return file_id((__u64)path.dentry, (__u64)path.mnt, flags, lost);
+	return file_id(task, LOAD_ADDRESS(struct fs_struct, fs, pwd.dentry),
+		       LOAD_ADDRESS(struct fs_struct, fs, pwd.mnt), flags, lost);
 }
 
 #define AT_FDCWD -100
