@@ -48,6 +48,15 @@ __u8 wanted[NR_LIMIT] = {};
 __u32 selection_epoch = 1;
 __u32 target_tid = 0; /* for mark_tasks */
 
+/* CLOCK_BOOTTIME - CLOCK_MONOTONIC, which only a suspend changes; user space keeps it true. */
+__s64 boot_offset_ns = 0;
+
+/* CLOCK_BOOTTIME; bpf_ktime_get_boot_ns goes through two more calls, twice for each syscall. */
+static __always_inline __u64 boot_ns(void)
+{
+	return bpf_ktime_get_ns() + boot_offset_ns;
+}
+
 #define MARK_FOLLOWED 1
 #define MARK_ARMED 2 /* the launcher: followed from its first execve on */
 #define MARK_EXCLUDED 3
@@ -383,7 +392,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		else
 			COUNT(deselected);
 	}
-	s->rec.enter_ns = bpf_ktime_get_boot_ns();
+	s->rec.enter_ns = boot_ns();
 	fill_enter(s, task, regs, id);
 	if (restart)
 		s->rec.flags |= IOR_F_RESTARTED;
@@ -490,7 +499,7 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	s->parked = PARKED_NONE;
 	forget_enter(s, task, nr);
 	s->rec.flags = IOR_F_EXIT;
-	s->rec.exit_ns = bpf_ktime_get_boot_ns();
+	s->rec.exit_ns = boot_ns();
 	s->rec.ret = ret;
 	name_task(s, task);
 	send(s);
@@ -525,7 +534,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	}
 	if (user_pairing)
 		forget_enter(s, task, nr);
-	s->rec.exit_ns = bpf_ktime_get_boot_ns();
+	s->rec.exit_ns = boot_ns();
 	s->rec.ret = ret;
 	s->rec.flags |= IOR_F_EXIT;
 	fill_exit(s, nr, ret);

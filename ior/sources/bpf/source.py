@@ -36,6 +36,7 @@ _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million ca
 _FILL_LEAST_S = 0.001
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
+_SUSPEND_NS = 1_000_000  # no suspend is shorter
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
 _TURN_MARGIN = records.STRIDE * 512
 _BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is no wait
@@ -87,6 +88,17 @@ def ring_bytes(size: str | int, key: str = "ring_size") -> int:
             f"{key} is {size} bytes; it must be a power of two from {page} bytes to 1 GiB"
         )
     return size
+
+
+def boot_offset_ns() -> int:
+    """Return how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC: the time spent suspended."""
+    now = time.clock_gettime_ns
+    reads = [
+        (now(time.CLOCK_MONOTONIC), now(time.CLOCK_BOOTTIME), now(time.CLOCK_MONOTONIC))
+        for _ in range(5)
+    ]
+    before, boot, after = min(reads, key=lambda read: read[2] - read[0])  # not interrupted
+    return boot - (before + after) // 2
 
 
 class BpfSource(abc.Source):
@@ -164,6 +176,7 @@ class BpfSource(abc.Source):
             "probe_reads": config.probe_reads,
         }.items():
             spec.globals[name] = int(value)
+        spec.globals["boot_offset_ns"] = boot_offset_ns()
         spec.globals["hash_key"] = secrets.token_bytes(16)
         spec.globals["syscalls"] = selection.descriptions().tobytes()
         spec.globals["wanted"] = selection.wanted(self._numbers).tobytes()
@@ -201,7 +214,15 @@ class BpfSource(abc.Source):
         if now - self._checked < _POLL_S or self._object is None:
             return False
         self._checked = now
+        self._follow_suspends(self._object)
         return self._target.ended(self._object)
+
+    @staticmethod
+    def _follow_suspends(loaded: Object) -> None:
+        """Correct the programs' clock after a suspend; smaller differences are our reading."""
+        offset = boot_offset_ns()
+        if abs(offset - int(loaded.globals["boot_offset_ns"])) > _SUSPEND_NS:
+            loaded.globals["boot_offset_ns"] = offset
 
     def stop(self) -> None:
         """Detach; what is in the ring is still read. May be called before `start` has finished."""
