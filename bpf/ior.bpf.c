@@ -109,14 +109,11 @@ struct {
 } calls SEC(".maps");
 
 /* Send the parked record with the sides that it has, and remember whether it went. */
-__noinline int send(struct task_state *s)
+static __always_inline void send(struct task_state *s)
 {
 	struct counters *c = counts();
-	struct ior_record *r, *out;
+	struct ior_record *r = &s->rec, *out;
 
-	if (!s)
-		return 0;
-	r = &s->rec;
 	if (!s->unbroken || s->last_epoch != r->epoch)
 		r->flags |= IOR_F_BREAK;
 	if (!s->seen)
@@ -130,14 +127,13 @@ __noinline int send(struct task_state *s)
 		s->unbroken = 0;
 		if (c)
 			c->lost++;
-		return 0;
+		return;
 	}
 	__builtin_memcpy(out, r, sizeof(*out)); /* in line: cheaper than bpf_ringbuf_output's */
 	bpf_ringbuf_submit(out, 0);
 	s->unbroken = 1;
 	s->last_epoch = r->epoch;
 	r->flags &= ~(IOR_F_BREAK | IOR_F_FRESH);
-	return 0;
 }
 
 /* Announce the current task's name and remember what it was made from. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import sys
 import threading
 from collections import Counter
@@ -194,6 +195,16 @@ int main(int argc, char **argv) {
 """
 
 
+def thread_called(pid: int, comm: str) -> int:
+    """Return the id of the thread of that name, once it has named itself."""
+    for _ in range(1000):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if (task / "comm").read_text() == f"{comm}\n":
+                return int(task.name)
+        time.sleep(0.01)
+    raise AssertionError(f"no thread of {pid} is called {comm}")
+
+
 def serve(pairing: str, *, by: str = "pid", follow_forks: bool = False) -> Counter[str]:
     """Return how often each part of `SERVER` was seen."""
     with subprocess.Popen(
@@ -204,8 +215,7 @@ def serve(pairing: str, *, by: str = "pid", follow_forks: bool = False) -> Count
         child.stdout.readline()
         wanted = child.pid
         if by == "tid":
-            tasks = Path(f"/proc/{child.pid}/task").iterdir()
-            (wanted,) = (int(t.name) for t in tasks if (t / "comm").read_text() == "/thread-1\n")
+            wanted = thread_called(child.pid, "/thread-1")
         stdin = child.stdin
         traced = trace(
             **{by: wanted},
