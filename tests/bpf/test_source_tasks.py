@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
