@@ -19,6 +19,7 @@ from ior.cli.presets import Presets
 from ior.cli.run import Run
 from ior.cli.schema import Schema
 from ior.cli.stages import Stages
+from ior.cli.tap import Tap
 from ior.cli.tui import Tui
 from ior.cli.validate import Validate
 from ior.cli.version import version
@@ -30,6 +31,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Presets(),
     Validate(),
     Graph(),
+    Tap(),
     Stages(),
     Schema(),
     Doctor(),

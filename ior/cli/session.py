@@ -32,7 +32,8 @@ class Wishes:
     fail_on_loss: bool = False
     quiet: bool = False
     status: str = ""  # said when the run has started
-    reports: bool = False  # the pipeline shows the books itself
+    reports: bool = False  # the books are shown by somebody else
+    hushed: str = ""  # a stage whose warnings are not said
 
 
 class Session:
@@ -44,7 +45,7 @@ class Session:
     def __init__(self, graph: Graph, command: Command | None, wishes: Wishes) -> None:
         self.wishes, self.command = wishes, command
         self.ended_by: int | None = None
-        self.run_: Run = Run(graph, command=command, on_warning=_silent if wishes.quiet else warn)
+        self.run_: Run = Run(graph, command=command, on_warning=self._warn)
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what the run raises, and LossError."""
@@ -66,6 +67,10 @@ class Session:
         if self.wishes.fail_on_loss and (ledger.lost or not ledger.closed):
             raise LossError(f"{_loss(ledger)}, and --fail-on-loss was given")
         return 0
+
+    def _warn(self, node: str, message: str) -> None:
+        if not self.wishes.quiet and node != self.wishes.hushed:
+            warn(node, message)
 
     async def _run(self) -> Ledger:
         failure: Exception | None = None
@@ -119,10 +124,6 @@ class Session:
                 say(f"'{command.name}' (pid {command.pid}) goes on after SIGTERM")
             return 0
         return 0 if self.ended_by is not None and status == 128 + self.ended_by else status
-
-
-def _silent(node: str, message: str) -> None:
-    """Take a warning and say nothing."""
 
 
 def _books(ledger: Ledger) -> str:
