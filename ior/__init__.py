@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test compares it with the 
     from ior.pipeline.abc import Sink as Sink
     from ior.pipeline.abc import Source as Source
     from ior.pipeline.abc import Stage as Stage
+    from ior.pipeline.forms import stage as stage
     from ior.pipeline.graph import build as build
     from ior.pipeline.ledger import Ledger as Ledger
     from ior.pipeline.run import Run as Run
@@ -67,6 +68,7 @@ PUBLIC = {
     "compile_filter": "ior.expr",
     "load": "ior.pipeline.spec",
     "parse": "ior.pipeline.spec",
+    "stage": "ior.pipeline.forms",
 }
 """Where each public name lives."""
 

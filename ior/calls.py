@@ -8,9 +8,9 @@ enter side, an exit side, or both), `pair` makes *calls* of them.
 from __future__ import annotations
 
 import errno as _errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntFlag
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,14 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.names import FileState, Names
 
+if TYPE_CHECKING:
+    import pyarrow
+
 Array = npt.NDArray[Any]
 
 MAX_CALLS = 16384  # calls in one batch, at the most
 NONE_NS = -1  # an empty duration: no gap known, or a call that never returns
+_CODED = ("text", "syscall", "family", "errno", "state")  # kinds whose numbers stand for text
 RESTART_CODES = (-512, -513, -514, -516)  # the kernel's own, never seen by a program
 
 
@@ -69,6 +73,14 @@ class Schema(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    def adding(self, columns: Iterable[Column]) -> Schema:
+        """Return the schema with columns added, or replaced where the name exists."""
+        new = {column.name: column for column in columns}
+        if not new:
+            return self
+        kept = tuple(new.pop(column.name, column) for column in self.columns)
+        return Schema(self.name, kept + tuple(new.values()))
 
 
 HALVES = Schema(
@@ -176,7 +188,8 @@ class Batch:
 
     def _make(self, name: str) -> Array:
         if self._base is not None:
-            return self._base[name][self._index]
+            column = self._base[name]
+            return column.view() if self._index is None else column[self._index]
         if name == "family" and "syscall" in self._columns:
             return family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
@@ -206,14 +219,32 @@ class Batch:
             part._base, part._index = self, chosen
         return part
 
-    def with_columns(self, added: Mapping[Column, Array]) -> Batch:
-        """Return a batch with columns added, or replaced where the name exists."""
-        new = {column.name: column for column in added}
-        kept = tuple(new.pop(column.name, column) for column in self.schema.columns)
-        columns = {column.name: self[column.name] for column in self.schema.columns}
-        columns |= {column.name: array for column, array in added.items()}
-        schema = Schema(self.schema.name, kept + tuple(new.values()))
-        return Batch(schema, columns, self.names, self.origin)
+    def with_columns(self, added: Mapping[Column, Array | Sequence[Any]]) -> Batch:
+        """Return a batch with columns added, or replaced where the name exists.
+
+        A column is an array or list, one value a row; a text column is an array of codes or
+        a list of str. Raises ValueError for another length, or values that do not fit.
+        """
+        part = Batch.__new__(Batch)
+        part.schema, part.names, part.origin = self.schema.adding(added), self.names, self.origin
+        part._columns = {column.name: self._fitting(column, v) for column, v in added.items()}
+        part._base, part._index, part._length = self, None, self._length
+        return part
+
+    def _fitting(self, column: Column, values: Array | Sequence[Any]) -> Array:
+        if column.kind == "text" and not isinstance(values, np.ndarray):
+            values = [v if isinstance(v, int) else self.names.intern(v) for v in values]
+        given = np.asarray(values)
+        shape = (self._length, 5) if column.kind == "words" else (self._length,)
+        if given.shape != shape:
+            raise ValueError(f"column '{column.name}' has the shape {given.shape}, not {shape}")
+        array = given.astype(column.dtype, copy=False)
+        if array.dtype != given.dtype and array.dtype.kind != "f" and not (array == given).all():
+            raise ValueError(f"column '{column.name}' has values that are no {column.dtype}")
+        if array is values:  # leave the caller's own as it is
+            array = array.view()
+        array.flags.writeable = False
+        return array
 
     def text(self, name: str) -> list[str]:
         """Return a column as text, one string a row; "" where it is empty."""
@@ -229,22 +260,39 @@ class Batch:
         return [texts[i] for i in inverse.tolist()]
 
     def map_text(self, name: str, function: Callable[[str], str]) -> Array:
-        """Apply `function` to a text column, once per distinct name; return the new codes."""
-        distinct, inverse = np.unique(self[name], return_inverse=True)
-        codes = [self.names.intern(function(self.names.text(code))) for code in distinct.tolist()]
-        return np.array(codes, np.uint32)[inverse]
+        """Apply `function` to a text column; return the codes of what it makes.
+
+        `function` is called once for each distinct name, over all batches of one dictionary
+        as long as it is the same function object: define it once, at the top of a file.
+        """
+        if self.column(name).kind != "text":
+            raise TypeError(f"column '{name}' is no text column")
+        return self.names.mapped(self[name], function)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield each row as a dict, text decoded, empty cells None. For people, not for speed."""
         cells: dict[str, Sequence[Any]] = {}
         for column in self.schema.columns:
-            if column.kind in ("text", "syscall", "family", "errno", "state"):
+            if column.kind in _CODED:
                 cells[column.name] = self.text(column.name)
             else:
                 values = self[column.name].tolist()
                 cells[column.name] = [None if v == column.empty else v for v in values]
         for i in range(self._length):
             yield {name: values[i] for name, values in cells.items()}
+
+    def arrow(self) -> pyarrow.RecordBatch:
+        """Return the rows as an Arrow record batch; text is dictionary-encoded, empty is null.
+
+        Raises MissingExtra without pyarrow.
+        """
+        from ior.arrow import record_batch  # noqa: PLC0415 - pyarrow is an extra
+
+        fields = []
+        for column in self.schema.columns:
+            decode = decoder(column.kind, self) if column.kind in _CODED else None
+            fields.append((column, self[column.name], decode))
+        return record_batch(self.schema.name, fields)
 
     def nbytes(self) -> int:
         """Return the bytes that the columns of this batch itself hold."""

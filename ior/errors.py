@@ -5,6 +5,7 @@
     │   └── NoSuchTarget         2   the pid or tid to trace is gone
     ├── LossError                3   calls were lost and --fail-on-loss was given
     ├── InputNotFound           66   no such pipeline, preset or capture
+    ├── MissingExtra            69   an optional library is not installed
     ├── UnsupportedHost         69   this kernel or machine cannot trace
     ├── OutputError             73   an output cannot be created
     ├── NotPermitted            77   the kernel does not let this user trace
@@ -47,6 +48,12 @@ class InputNotFound(IorError, FileNotFoundError):
     """A file, preset or capture to read from does not exist."""
 
     exit_code = 66
+
+
+class MissingExtra(IorError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+    exit_code = 69
 
 
 class UnsupportedHost(IorError, OSError):

@@ -11,12 +11,19 @@ Text is held by the rule for text columns (`ior.text.escape`): UTF-8, an invalid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from enum import IntEnum
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
+
+_UNMAPPED = np.uint32(0xFFFFFFFF)
 _OVERHEAD = 120  # bytes that CPython and the index spend on one short string, measured
 
 
@@ -34,7 +41,8 @@ class Names:
     """Append-only dictionary of distinct (text, state) pairs; code 0 is the empty text."""
 
     __slots__ = (
-        *("__weakref__", "_index", "_states", "_states_room", "_states_view", "_texts"),
+        *("__weakref__", "_growing", "_index", "_mapped", "_states", "_states_room"),
+        *("_states_view", "_texts"),
         "size_bytes",
     )
 
@@ -44,6 +52,8 @@ class Names:
         self._states_room: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)  # grows by doubling
         self._states_view = self._states_room  # its used part, brought up to date when asked for
         self._index: dict[tuple[str, int], int] = {("", 0): 0}
+        self._growing = threading.Lock()
+        self._mapped: WeakKeyDictionary[Callable[[str], str], Array] = WeakKeyDictionary()
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -52,12 +62,42 @@ class Names:
     def intern(self, text: str, state: int = FileState.OK) -> int:
         """Return the code of `text` in `state`, adding it if it is new."""
         code = self._index.get((text, state))
-        if code is None:
-            code = self._index[text, state] = len(self._texts)
-            self._texts.append(text)
-            self._states.append(state)
-            self.size_bytes += len(text) + _OVERHEAD
+        return self._add(text, state) if code is None else code
+
+    def _add(self, text: str, state: int) -> int:
+        with self._growing:  # stages in threads of their own add names as well
+            code = self._index.get((text, state))
+            if code is None:
+                code = len(self._texts)
+                self._texts.append(text)
+                self._states.append(state)
+                self.size_bytes += len(text) + _OVERHEAD
+                self._index[text, state] = code  # last: from here on others use it
         return code
+
+    def mapped(self, codes: Array, function: Callable[[str], str]) -> Array:
+        """Return the codes of what `function` makes of each text, shape and order of `codes`.
+
+        It is called once for each distinct name of this dictionary, for as long as the same
+        function object is used.
+        """
+        known = None
+        with suppress(TypeError):  # of a callable that cannot be referred to weakly
+            known = self._mapped.get(function)
+        if known is None or len(known) < len(self._texts):
+            grown = np.full(2 * len(self._texts), _UNMAPPED, np.uint32)
+            if known is not None:
+                grown[: len(known)] = known
+            known = grown
+            with suppress(TypeError):
+                self._mapped[function] = known
+        found = known[codes]
+        new = found == _UNMAPPED
+        if new.any():
+            for code in np.unique(codes[new]).tolist():
+                known[code] = self.intern(function(self._texts[code]))
+            found = known[codes]
+        return found
 
     def text(self, code: int) -> str:
         """Return the text of one code. Raises IndexError for a code never given out."""
@@ -75,12 +115,17 @@ class Names:
     @property
     def states(self) -> npt.NDArray[np.uint8]:
         """One `FileState` a code, shape (len(self),), read-only."""
-        known, now = len(self._states_view), len(self._states)
-        if known != now:
+        view = self._states_view
+        return view if len(view) == len(self._states) else self._grown_states()
+
+    def _grown_states(self) -> npt.NDArray[np.uint8]:
+        with self._growing:
+            known, now = len(self._states_view), len(self._states)
             if now > len(self._states_room):
                 self._states_room = np.zeros(2 * now, np.uint8)
                 self._states_room[:known] = self._states_view
             self._states_room[known:now] = self._states[known:now]
-            self._states_view = self._states_room[:now]
-            self._states_view.flags.writeable = False
-        return self._states_view
+            view = self._states_room[:now]
+            view.flags.writeable = False
+            self._states_view = view
+            return view

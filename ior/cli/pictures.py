@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ior.pipeline.abc import Sink, Source
-from ior.pipeline.check import gives
 from ior.pipeline.graph import Graph
 from ior.pipeline.spec import PipelineSpec
 
@@ -54,13 +53,13 @@ def picture(spec: PipelineSpec, graph: Graph) -> Picture:
         drawn.boxes.append(Box(name, kind, role))
         drawn.looks.extend((name, other) for other in member.of)
         for producer, port in member.inputs:
-            ports = gives(graph.members[producer].node)
+            ports = graph.members[producer].gives
             said = port if len(ports) > 1 else ""
             buffer = f"{member.batches} batches, {member.when_full}"
             drawn.lines.append(Line(producer, said, name, ports[port].name, buffer))
         drawn.loose.extend(
             (name, port, schema.name)
-            for port, schema in gives(node).items()
+            for port, schema in member.gives.items()
             if (name, port) not in taken
         )
     return drawn

@@ -93,7 +93,8 @@ def _key(key: Key) -> Iterable[str]:
 
 
 def _port(port: str, schema: Schema) -> Iterable[str]:
-    yield f"gives {schema.name} on the port '{port}', with the columns"
+    columns = ", with the columns" if schema.columns else ""
+    yield f"gives {schema.name} on the port '{port}'{columns}"
     width = max((len(column.name) for column in schema.columns), default=0)
     for column in schema.columns:
         yield f"  {column.name:{width}}  {column.kind:8}  {column.doc}"

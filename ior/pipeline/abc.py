@@ -19,26 +19,29 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
-from ior.calls import CALLS, HALVES, Batch, Schema
+from ior.calls import CALLS, HALVES, Batch, Column, Schema
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import Slowest
 from ior.snapshots import Snapshot
 
-Output = Batch | Mapping[str, Batch] | None
-"""What a stage gives: a batch for its first port, batches by port, or nothing."""
+Output = Batch | Mapping[str, Batch] | list[Any] | None
+"""What a stage gives: a batch for its first port, batches by port, a list of such, or nothing."""
 
 MaybeAsync = Output | Awaitable[Output]
 
 WhenFull = Literal["block", "drop_newest", "drop_oldest"]
 """What an edge does when its buffer is full: make the producer wait, or drop a batch."""
+
+Gives = Mapping[str, Schema | Sequence[Column]]
+"""By port: a schema, or the columns that are added to (or replaced in) what arrives."""
 
 Isolation = Literal["inline", "thread"]
 """Where a node's plain methods run: on the event loop, or in a thread of its own."""
@@ -56,6 +59,8 @@ class Context(Protocol):
     clock: Clock
     log: logging.Logger
     of: tuple[str, ...]  # the nodes that this one looks at
+    takes: Schema | None  # the columns that arrive by all inputs, None without inputs
+    gives: Mapping[str, Schema]  # the columns that leave, by port
     command: Command | None  # the command under trace, stopped until every node has started
 
     def warn(self, message: str) -> None:
@@ -75,6 +80,12 @@ class Context(Protocol):
 
     def slowest(self) -> Slowest | None:
         """Return the stage that sets the pace of the run, None before anything has worked."""
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run an async function beside the node until it returns or the node has drained.
+
+        What it raises fails the node.
+        """
 
     def request_stop(self) -> None:
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
@@ -138,15 +149,28 @@ class Source(Node):
 class Stage(Node):
     """Computes: takes batches, gives batches to its ports, or answers `snapshot`.
 
-    `takes` and `gives` name the schemas; `ports` the output ports, the first being the
-    default; a stage that ends the graph has none. `tick_s` asks for `tick` at that interval,
-    `when_full` is the overflow policy of its inputs where the pipeline names none.
+    `takes` is the schema that arrives, by its name (None: any), `needs` the columns without
+    which it cannot work. `gives` says for each output port, the first being the default,
+    what leaves there; a stage that ends the graph has none. `tick_s` asks for `tick` at that
+    interval, `when_full` is the overflow policy of its inputs where the pipeline names none.
     """
 
-    takes: ClassVar[Schema] = CALLS
-    gives: ClassVar[Mapping[str, Schema]] = {"out": CALLS}
+    takes: ClassVar[Schema | None] = CALLS
+    needs: Sequence[str] = ()
+    gives: ClassVar[Gives] = {"out": ()}
     tick_s: ClassVar[float | None] = None
     when_full: ClassVar[WhenFull] = "block"
+
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:
+        """Return what leaves by each port when rows of `takes` arrive; `gives` says it.
+
+        Called once before `start`, when the pipeline is checked. Override it where a key
+        names columns: raise SpecError for one that does not arrive.
+        """
+        return {
+            port: given if isinstance(given, Schema) else takes.adding(given)
+            for port, given in self.gives.items()
+        }
 
     @abstractmethod
     def process(self, batch: Batch) -> MaybeAsync:
@@ -170,13 +194,19 @@ class Sink(Node):
 
     A sink with `of` has no inputs: it takes snapshots (`ctx.snapshot`) on its tick and once
     in `drain`, which comes after every stage has drained and the books are final.
-    `takes` is None for one that writes rows of any schema.
+    `takes` is None for one that writes rows of any schema; `needs` and `connect` are as in
+    `Stage`.
     """
 
     takes: ClassVar[Schema | None] = None
+    needs: Sequence[str] = ()
     looks: ClassVar[bool] = False  # True: it has `of`, not `inputs`
     tick_s: ClassVar[float | None] = None
     when_full: ClassVar[WhenFull] = "block"
+
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:  # noqa: ARG002 - a hook
+        """Look at what arrives before anything starts; raise SpecError for what is missing."""
+        return {}
 
     def process(self, batch: Batch) -> Awaitable[None] | None:  # noqa: ARG002 - a hook
         """Write one batch."""

@@ -11,9 +11,18 @@ from typing import NamedTuple
 
 from ior.calls import CALLS, HALVES, Schema
 from ior.errors import FilterError, IorError, SpecError, UsageError
-from ior.pipeline import registry
+from ior.pipeline import columns, registry
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage, WhenFull
-from ior.pipeline.spec import DEFAULT_BATCHES, RESERVED, NodeSpec, PipelineSpec, convert, failed
+from ior.pipeline.spec import (
+    DEFAULT_BATCHES,
+    RESERVED,
+    NodeSpec,
+    OnError,
+    PipelineSpec,
+    convert,
+    error_port,
+    failed,
+)
 
 
 class Input(NamedTuple):
@@ -24,7 +33,11 @@ class Input(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A node and what it is wired to. The buffer is the one in front of each input."""
+    """A node and what it is wired to. The buffer is the one in front of each input.
+
+    `takes` is what arrives by all inputs, `gives` what leaves by each port, settled; the
+    error port of `on_error` is among the ports.
+    """
 
     node: Node
     inputs: tuple[Input, ...] = ()
@@ -32,21 +45,9 @@ class Member(NamedTuple):
     batches: int = DEFAULT_BATCHES
     when_full: WhenFull = "block"
     isolation: Isolation = "inline"
-
-
-def gives(node: Node) -> Mapping[str, Schema]:
-    """Return what a node gives, by port; a source has the one port `out`."""
-    if isinstance(node, Source):
-        return {"out": node.gives}
-    return node.gives if isinstance(node, Stage) else {}
-
-
-def makes_calls(node: Node) -> bool:
-    """Return whether a node makes calls of halves on its first port, as `pair` does."""
-    if not isinstance(node, Stage) or node.takes.name != HALVES.name:
-        return False
-    first = next(iter(node.gives.values()), None)
-    return first is not None and first.name == CALLS.name
+    on_error: OnError = "fail"
+    takes: Schema | None = None
+    gives: Mapping[str, Schema] = {}
 
 
 def answers(node: Node) -> bool:
@@ -75,6 +76,8 @@ class _Check:
         self.specs = {name: node for name, node in spec.nodes.items() if node.enabled}
         self.nodes: dict[str, Node] = {}
         self.inputs: dict[str, list[Input]] = {}
+        self.takes: dict[str, Schema | None] = {}
+        self.gives: dict[str, Mapping[str, Schema]] = {}
 
     def run(self) -> dict[str, Member]:
         for spec in self.specs.values():
@@ -85,13 +88,13 @@ class _Check:
         for name, node in self.nodes.items():
             self._shape(self.specs[name], node)
             self._looks(self.specs[name])
-            self._schemas(self.specs[name], node)
             self._policy(self.specs[name], node)
         sources = any(isinstance(node, Source) for node in self.nodes.values())
         if not sources and len(self.nodes) == len(self.specs):
             message = f"{self.spec.label}: there is no source (bpf, synthetic, replay)"
             self.findings.append(SpecError(message))
         order = self._order()
+        self._columns(order)
         if self.findings:
             raise _all(self.findings)
         return {name: self._member(self.specs[name]) for name in order}
@@ -104,9 +107,7 @@ class _Check:
             cls = registry.resolve(spec.type, spec.use, self.spec.directory)
             self.nodes[spec.name] = cls(convert(spec.keys, cls.Config, RESERVED))
         except FilterError as error:
-            said = f"{self.spec.label}: stage '{spec.name}': {error}"
-            place = error.source, error.start, error.end
-            self.findings.append(_from(FilterError(said, *place), error))
+            self._misfit(spec, error)
         except (SpecError, UsageError, ValueError, TypeError) as error:
             said = f"{self.spec.label}: stage '{spec.name}': {error}"
             self.findings.append(_from(SpecError(said), error))
@@ -125,7 +126,7 @@ class _Check:
             return None
         if name not in self.nodes:
             return None
-        ports = list(gives(self.nodes[name]))
+        ports = self._ports(name)
         if not ports:
             self._say(spec, f"input '{name}' gives no rows")
         elif dot and port not in ports:
@@ -166,24 +167,78 @@ class _Check:
             elif spec.of.count(name) > 1:
                 self._say(spec, f"key 'of': '{name}' is named twice")
 
-    def _schemas(self, spec: NodeSpec, node: Node) -> None:
-        takes = node.takes if isinstance(node, (Stage, Sink)) else None
-        if takes is None:
-            return
-        for producer, port in self.inputs[spec.name]:
-            given = gives(self.nodes[producer])[port]
-            if given.name == takes.name:
+    def _ports(self, name: str) -> list[str]:
+        """Return the names of a node's output ports, that of its errors last."""
+        ports = list(columns.declared(self.nodes[name]))
+        port = error_port(self.specs[name].on_error)
+        return [*ports, port] if port is not None else ports
+
+    def _columns(self, order: list[str]) -> None:
+        """Settle what travels along each edge, producers first."""
+        for name in order:
+            if name not in self.nodes:
                 continue
-            message = f"it takes {takes.name}, and '{producer}.{port}' gives {given.name}"
+            node, spec = self.nodes[name], self.specs[name]
+            self._error_port(spec, node)
+            inputs = [i for i in self.inputs[name] if i.port in self.gives.get(i.node, {})]
+            fits = all(self._fits(spec, node, one) for one in inputs)
+            takes = columns.arriving(self.gives[i.node][i.port] for i in inputs)
+            if not fits or (takes is None and not isinstance(node, Source)):
+                continue
+            self.takes[name] = takes
+            self._connect(spec, node, takes)
+
+    def _connect(self, spec: NodeSpec, node: Node, takes: Schema | None) -> None:
+        try:
+            given = dict(columns.connect(node, takes))
+        except FilterError as error:
+            self._misfit(spec, error)
+            return
+        except (SpecError, ValueError) as error:
+            self._say(spec, str(error))
+            return
+        port = error_port(spec.on_error)
+        if port is not None and takes is not None:
+            given[port] = takes.adding([columns.ERROR])
+        self.gives[spec.name] = given
+
+    def _misfit(self, spec: NodeSpec, error: FilterError) -> None:
+        said = f"{self.spec.label}: stage '{spec.name}': {error}"
+        place = error.source, error.start, error.end
+        self.findings.append(_from(FilterError(said, *place), error))
+
+    def _error_port(self, spec: NodeSpec, node: Node) -> None:
+        """Say what is wrong with the route of errors."""
+        if isinstance(spec.on_error, str):
+            return
+        owner, dot, port = spec.on_error.route.partition(".")
+        if isinstance(node, Source) or (isinstance(node, Sink) and node.looks):
+            self._say(spec, "key 'on_error': it takes no rows that could be routed")
+        elif owner != spec.name or not dot or not port:
+            self._say(spec, f"key 'on_error.route': must be '{spec.name}.PORT', a port of its own")
+        elif port in columns.declared(node):
+            self._say(spec, f"key 'on_error.route': '{port}' is a port that it has already")
+
+    def _fits(self, spec: NodeSpec, node: Node, one: Input) -> bool:
+        """Say what an input lacks of what a node takes and needs."""
+        given, takes = self.gives[one.node][one.port], getattr(node, "takes", None)
+        where = f"'{one.node}.{one.port}'"
+        if takes is not None and given.name != takes.name:
+            message = f"it takes {takes.name}, and {where} gives {given.name}"
             if (given.name, takes.name) == (HALVES.name, CALLS.name):
                 message += "; a stage of type 'pair' between them makes calls of halves"
             self._say(spec, message)
+            return False
+        lacking = columns.lacking(node, given)
+        for name in lacking:
+            self._say(spec, f"it needs the column '{name}', which {where} does not give")
+        return not lacking
 
     def _policy(self, spec: NodeSpec, node: Node) -> None:
         """Refuse to drop halves on the way to whatever pairs them: it needs continuity."""
         if _when_full(spec, node) == "block" or not isinstance(node, Stage) or not node.gives:
             return
-        if node.takes.name == HALVES.name:
+        if node.takes is not None and node.takes.name == HALVES.name:
             message = "rows may not be dropped between a source and pairing; use 'block'"
             self._say(spec, f"key 'buffer.when_full': {message}")
 
@@ -218,6 +273,9 @@ class _Check:
             batches=spec.buffer.batches if spec.buffer else DEFAULT_BATCHES,
             when_full=_when_full(spec, node),
             isolation=spec.isolation or registry.default_isolation(spec.type, spec.use),
+            on_error=spec.on_error,
+            takes=self.takes.get(spec.name),
+            gives=self.gives.get(spec.name, {}),
         )
 
 

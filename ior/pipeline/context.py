@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from ior.calls import Schema
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.lane import Lane
@@ -100,6 +102,8 @@ class NodeContext:
         directory: Path,
         clock: Clock,
         of: tuple[str, ...] = (),
+        takes: Schema | None = None,
+        gives: Mapping[str, Schema] | None = None,
         command: Command | None = None,
         lane: Lane | None = None,
         ports: tuple[str, ...] = (),
@@ -111,6 +115,8 @@ class NodeContext:
     ) -> None:
         self.name, self.directory, self.clock = name, directory, clock
         self.of, self.command, self.lane = of, command, lane
+        self.takes, self.gives = takes, gives or {}
+        self.on_spawn: Callable[[Callable[[], Awaitable[object]]], None] | None = None
         self.log = logging.getLogger(f"ior.stage.{name}")
         self.books = StageBooks(out=dict.fromkeys(ports, 0))
         self._on_warning, self._on_stop = on_warning, on_stop
@@ -146,18 +152,27 @@ class NodeContext:
         """Return the stage that sets the pace of the run, None before anything has worked."""
         return self._now(self._slowest)
 
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run an async function beside the node until it returns or the node has drained.
+
+        Raises RuntimeError for a node that no graph runs.
+        """
+        if self.on_spawn is None:
+            raise RuntimeError("there is no graph to spawn a task in")
+        self._soon(self.on_spawn, partial(function, *args))
+
     def request_stop(self) -> None:
         """Ask for the orderly end of the run, as Ctrl-C does; may be called again."""
         self._soon(self._on_stop)
 
-    def _soon(self, function: Callable[..., None], *args: str) -> None:
+    def _soon(self, function: Callable[..., None], *args: Any) -> None:
         """Call on the event loop what belongs there."""
         if self.lane is not None and self.lane.inside:
             self.lane.post(function, *args)
         else:
             function(*args)
 
-    def _now(self, function: Callable[..., T], *args: str) -> T:
+    def _now(self, function: Callable[..., T], *args: Any) -> T:
         if self.lane is not None and self.lane.inside:
             return self.lane.ask(function, *args)
         return function(*args)

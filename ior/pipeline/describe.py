@@ -13,8 +13,10 @@ import msgspec
 from msgspec import inspect as types
 
 from ior.calls import Schema
+from ior.pipeline import columns
 from ior.pipeline.abc import Node, Sink, Source, Stage
 
+ARRIVES = "what arrives"
 Role = Literal["source", "stage", "sink"]
 
 
@@ -46,10 +48,11 @@ def takes(cls: type[Node]) -> Schema | None:
 
 
 def ports(cls: type[Node]) -> dict[str, Schema]:
-    """Return what a node gives, by port."""
-    if issubclass(cls, Source):
-        return {"out": cls.gives}
-    return dict(cls.gives) if issubclass(cls, Stage) else {}
+    """Return what a node gives, by port; `what arrives` has the columns that are added to it."""
+    return {
+        port: given if isinstance(given, Schema) else Schema(ARRIVES, tuple(given))
+        for port, given in columns.declared(cls).items()
+    }
 
 
 def keys(struct: type[msgspec.Struct]) -> list[Key]:

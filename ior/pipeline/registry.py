@@ -14,14 +14,13 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
 
-from ior.calls import Batch
 from ior.errors import SpecError
-from ior.pipeline.abc import Isolation, MaybeAsync, Node, Sink, Source, Stage
+from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage
+from ior.pipeline.forms import stage_of
 
 BUILTIN = {
     "bpf": "ior.sources.bpf.source:BpfSource",
@@ -38,8 +37,6 @@ BUILTIN = {
     "capture": "ior.sinks.capture:Capture",
 }
 """The types that `type` may name, with where they live."""
-
-BatchFunction = Callable[[Batch], "Batch | Awaitable[Batch | None] | None"]
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:
@@ -144,39 +141,3 @@ def _node_class(word: str, found: object) -> type[Node]:
     if inspect.isfunction(found) or callable(found):
         return stage_of(found)
     raise SpecError(f"'{word}' is neither a function nor a class")
-
-
-class FunctionStage(Stage):
-    """A stage made of a function from a batch of calls to a batch of calls.
-
-    None means that no row goes on. Rows that the function leaves out are booked as
-    `filtered`, rows that it adds as `made`.
-    """
-
-    function: ClassVar[BatchFunction]
-
-    def process(self, batch: Batch) -> MaybeAsync:
-        """Give what the function makes of `batch`. Raises TypeError if that is no batch."""
-        result = type(self).function(batch)
-        if inspect.isawaitable(result):
-            return self._awaited(batch, result)
-        return self._booked(batch, result)
-
-    async def _awaited(self, batch: Batch, result: Awaitable[Batch | None]) -> Batch | None:
-        return self._booked(batch, await result)
-
-    def _booked(self, batch: Batch, result: Batch | None) -> Batch | None:
-        if result is not None and not isinstance(result, Batch):
-            raise TypeError(f"the function gave {type(result).__name__}, not a Batch or None")
-        more = (0 if result is None else len(result)) - len(batch)
-        if more:
-            self.ctx.book(filtered=max(-more, 0), made=max(more, 0))
-        return result
-
-
-def stage_of(function: BatchFunction) -> type[Stage]:
-    """Return the stage class that runs `function`."""
-    name = getattr(function, "__name__", "function")
-    module = getattr(function, "__module__", __name__)
-    made = {"function": staticmethod(function), "__module__": module}
-    return type(name, (FunctionStage,), made)

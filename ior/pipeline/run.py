@@ -14,8 +14,8 @@ from anyio.lowlevel import checkpoint
 from ior.errors import IorError, StageFailed
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage
-from ior.pipeline.check import makes_calls
 from ior.pipeline.clock import Clock, SystemClock
+from ior.pipeline.columns import makes_calls
 from ior.pipeline.context import Warned, Warnings
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import KERNEL, Ledger, balance

@@ -11,14 +11,13 @@ import datetime
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ior.calls import CALLS
 from ior.errors import InputNotFound, SpecError, UsageError
-from ior.pipeline import registry
-from ior.pipeline.abc import Isolation, Stage, WhenFull
+from ior.pipeline import columns, registry
+from ior.pipeline.abc import Isolation, WhenFull
 
 DEFAULT_BATCHES = 8
 
@@ -31,6 +30,25 @@ class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     batches: Annotated[int, msgspec.Meta(ge=1)] = DEFAULT_BATCHES
     when_full: WhenFull | None = None
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where rows go that a stage failed at: `NAME.PORT`, an output port of its own.
+
+    At the error number `stop_after` the stage fails.
+    """
+
+    route: str
+    stop_after: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+OnError = Literal["fail", "drop"] | Route
+"""What an error at a batch means: the stage fails, or the batch is left out or routed."""
+
+
+def error_port(on_error: OnError) -> str | None:
+    """Return the name of the port that errors are routed to, None where they are not."""
+    return None if isinstance(on_error, str) else on_error.route.rpartition(".")[2]
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,13 +65,12 @@ class Reserved(msgspec.Struct, frozen=True, kw_only=True):
     inputs: str | list[str] = []
     of: str | list[str] = []
     buffer: Buffer | None = None
-    on_error: str = "fail"
+    on_error: OnError = "fail"
     isolation: Isolation | None = None
     enabled: bool = True
 
 
 RESERVED = Reserved.__struct_fields__
-_ONLY = {"on_error": "fail"}
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +82,7 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     buffer: Buffer | None = None
-    on_error: str = "fail"
+    on_error: OnError = "fail"
     isolation: Isolation | None = None
     enabled: bool = True
     keys: dict[str, Any] = {}
@@ -77,6 +94,9 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
         if self.buffer is not None:
             table["buffer"] = msgspec.to_builtins(self.buffer)
             table["buffer"] = {k: v for k, v in table["buffer"].items() if v is not None}
+        if not isinstance(self.on_error, str):
+            table["on_error"] = msgspec.to_builtins(self.on_error)
+            table["on_error"] = {k: v for k, v in table["on_error"].items() if v is not None}
         return {key: value for key, value in table.items() if value is not None} | self.keys
 
 
@@ -146,10 +166,6 @@ def parse_node(name: str, table: object) -> NodeSpec:
     if not isinstance(table, dict):
         raise SpecError(f"must be a table, [stage.{name}]")
     reserved = convert({k: v for k, v in table.items() if k in RESERVED}, Reserved)
-    for key, only in _ONLY.items():
-        if getattr(reserved, key) != only:
-            said = getattr(reserved, key)
-            raise SpecError(f"key '{key}': '{said}' is not supported; only '{only}' is, for now")
     given = msgspec.structs.asdict(reserved)
     for key in ("inputs", "of"):
         value = given[key]
@@ -308,7 +324,4 @@ def _calls_port(spec: PipelineSpec, node: NodeSpec) -> str | None:
         cls = registry.resolve(node.type, node.use, spec.directory)
     except SpecError as error:
         raise SpecError(f"{spec.label}: stage '{node.name}': {error}") from error
-    if not issubclass(cls, Stage) or not cls.gives or cls.takes.name == CALLS.name:
-        return None
-    port, schema = next(iter(cls.gives.items()))
-    return port if schema.name == CALLS.name else None
+    return next(iter(columns.declared(cls))) if columns.makes_calls(cls) else None

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from ior.host.command import Command
 from ior.pipeline.channel import Edge
-from ior.pipeline.check import gives
 from ior.pipeline.clock import Clock
 from ior.pipeline.context import NodeContext, Warnings
 from ior.pipeline.graph import Graph
@@ -34,7 +33,7 @@ class Seams(NamedTuple):
 def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]]:
     """Return the workers by name, and the edges by `A.port->B`."""
     outputs: dict[str, dict[str, list[Edge]]] = {
-        name: {port: [] for port in gives(member.node)} for name, member in graph.members.items()
+        name: {port: [] for port in member.gives} for name, member in graph.members.items()
     }
     edges: dict[str, Edge] = {}
     workers: dict[str, Worker] = {}
@@ -51,6 +50,8 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             directory=graph.directory,
             clock=seams.clock,
             of=member.of,
+            takes=member.takes,
+            gives=member.gives,
             command=seams.command,
             lane=Lane(f"ior {name}") if member.isolation == "thread" else None,
             ports=tuple(outputs[name]),
@@ -60,7 +61,9 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             slowest=seams.slowest,
             on_stop=seams.stop,
         )
-        workers[name] = Worker(member.node, context, inputs, outputs[name], seams.on_failure)
+        workers[name] = Worker(
+            member.node, context, inputs, outputs[name], seams.on_failure, on_error=member.on_error
+        )
     for ports in outputs.values():
         for fan in ports.values():  # whoever never waits gets its batch first
             fan.sort(key=lambda edge: edge.when_full == "block")

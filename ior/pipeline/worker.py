@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
 import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
-from ior.calls import Batch
+from ior.calls import Batch, Schema
+from ior.pipeline import columns
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.context import NodeContext
 from ior.pipeline.pace import NodeTimes
+from ior.pipeline.spec import OnError
+from ior.pipeline.tolerance import Tolerance
 from ior.snapshots import Snapshot
 
 
@@ -40,6 +43,8 @@ class Worker:
         inputs: list[Edge],
         outputs: Mapping[str, list[Edge]],
         on_failure: Callable[[Worker, Exception], None],
+        *,
+        on_error: OnError = "fail",
     ) -> None:
         self.node, self.ctx, self.inputs, self.outputs = node, ctx, inputs, outputs
         self.finished = anyio.Event()
@@ -47,6 +52,13 @@ class Worker:
         self._picture: Snapshot | None = None  # the last snapshot
         self._wanted = False  # somebody asked for one while the lane was busy
         self._on_failure = on_failure
+        self._tolerance = Tolerance(on_error, ctx)
+        self._ends_here = not columns.declared(node)  # what comes and does not go is consumed
+        self._seen: dict[str, Schema] = {}  # by port the last schema that was looked at
+        self._spawned: list[anyio.CancelScope] = []
+        self._waiting_spawns: list[Callable[[], Awaitable[object]]] = []
+        self._group: anyio.abc.TaskGroup | None = None
+        ctx.on_spawn = self._spawn
         self._open_inputs = len(inputs)
         self._nap: anyio.CancelScope | None = None
         self._busy_ns = 0
@@ -84,7 +96,9 @@ class Worker:
     def launch(self, group: anyio.abc.TaskGroup) -> None:
         """Start this worker's tasks: one for a source, one an edge, one for ticks."""
         self._begin_ns, self._lock = time.perf_counter_ns(), anyio.Lock()
-        node = self.node
+        self._group, node = group, self.node
+        for function in self._waiting_spawns:
+            self._spawn(function)
         if isinstance(node, Source):
             group.start_soon(self._read, node, name=self.ctx.name)
         elif isinstance(node, (Stage, Sink)):
@@ -92,6 +106,20 @@ class Worker:
                 group.start_soon(self._consume, node, edge, name=edge.name)
             if node.tick_s is not None:
                 group.start_soon(self._tick, node, node.tick_s, name=f"{self.ctx.name} tick")
+
+    def _spawn(self, function: Callable[[], Awaitable[object]]) -> None:
+        if self._group is None:  # of `start`: the work has not begun
+            self._waiting_spawns.append(function)
+        elif not self.finished.is_set():
+            self._group.start_soon(self._beside, function, name=f"{self.ctx.name} beside")
+
+    async def _beside(self, function: Callable[[], Awaitable[object]]) -> None:
+        with anyio.CancelScope() as scope:
+            self._spawned.append(scope)
+            try:
+                await function()
+            except Exception as error:
+                self._fail(error)
 
     def times(self) -> NodeTimes:
         """Return the split of the time since the launch."""
@@ -156,7 +184,7 @@ class Worker:
         books = self.ctx.books
         while (batch := await edge.get()) is not None:
             books.in_ += len(batch)
-            await self._call(node.process, batch)
+            await self._call(node.process, batch, batch=batch)
             await checkpoint()
         self._open_inputs -= 1
         if not self._open_inputs:
@@ -181,8 +209,13 @@ class Worker:
             if not self.finished.is_set():
                 await self._call(node.tick, clock.now_ns())
 
-    async def _call(self, method: Callable[..., MaybeAsync], *args: Any) -> None:
-        """Call one method of the node, alone, and give what it gives."""
+    async def _call(
+        self, method: Callable[..., MaybeAsync], *args: Any, batch: Batch | None = None
+    ) -> None:
+        """Call one method of the node, alone, and give what it gives.
+
+        An error at `batch` is dealt with as `on_error` says.
+        """
         try:
             self._lock.acquire_nowait()
         except anyio.WouldBlock:
@@ -191,34 +224,80 @@ class Worker:
             if self.failed:
                 self._settle_failed()
             elif not self.finished.is_set():
-                self._since_ns = begin = time.perf_counter_ns()
-                try:
-                    output = self._invoke(method, *args)
-                    if output is not None and not isinstance(output, (Batch, Mapping)):
-                        output = await self._settled(output)
-                finally:
-                    self._busy_ns += time.perf_counter_ns() - begin
-                    self._since_ns = None
+                output = await self._timed(method, args, batch)
                 if output is not None:
                     await self._give(output)
-                if not self.outputs:
+                if self._ends_here:
                     self.ctx.books.consumed += self.ctx.books.missing()
         except Exception as error:
             self._fail(error)
         finally:
             self._lock.release()
 
-    async def _give(self, output: Output) -> None:
-        """Give a batch to the first port, or batches by port; empty ones go nowhere."""
+    async def _timed(
+        self, method: Callable[..., MaybeAsync], args: tuple[Any, ...], batch: Batch | None
+    ) -> Output:
+        output: Output
+        self._since_ns = begin = time.perf_counter_ns()
+        before = self._tolerance.before() if batch is not None else None
+        try:
+            answer = self._invoke(method, *args)
+            if answer is not None and not isinstance(answer, (Batch, Mapping, list)):
+                answer = await self._settled(answer)
+            output = answer
+            if output is not None:
+                self._check(output)
+        except Exception as error:
+            if batch is None or before is None:
+                raise
+            return self._tolerance.at(error, batch, before)
+        else:
+            return output
+        finally:
+            self._busy_ns += time.perf_counter_ns() - begin
+            self._since_ns = None
+
+    def _check(self, output: Any) -> None:
+        """Refuse what cannot be given: no batch, a port or columns other than was declared."""
+        if isinstance(output, list):
+            for one in output:
+                self._check(one)
+            return
         if isinstance(output, Batch):
             output = {next(iter(self.outputs), "out"): output}
         if not isinstance(output, Mapping):
             raise TypeError(f"gave {type(output).__name__}, not a Batch")
-        wrong = [port for port in output if port not in self.outputs]
-        if wrong:
-            ports = ", ".join(self.outputs) or "none"
-            raise ValueError(f"gave a batch for the port '{wrong[0]}'; its ports: {ports}")
         for port, batch in output.items():
+            if port not in self.outputs:
+                ports = ", ".join(self.outputs) or "none"
+                raise ValueError(f"gave a batch for the port '{port}'; its ports: {ports}")
+            if not isinstance(batch, Batch):
+                raise TypeError(f"gave {type(batch).__name__}, not a Batch, for the port '{port}'")
+            if self._seen.get(port) is not batch.schema:
+                self._declared(port, batch.schema)
+
+    def _declared(self, port: str, schema: Schema) -> None:
+        """Refuse rows that lack a column that the edges behind `port` were checked for."""
+        self._seen[port] = schema
+        promised = self.ctx.gives.get(port)
+        if promised is None or schema == promised:
+            return
+        lacking = [name for name in promised.names if name not in schema.names]
+        if lacking:
+            raise ValueError(
+                f"gave rows of {schema.name} without the column '{lacking[0]}' for the port "
+                f"'{port}'; 'gives' must say what leaves there"
+            )
+
+    async def _give(self, output: Output) -> None:
+        """Give a batch to the first port, or batches by port; empty ones go nowhere."""
+        if isinstance(output, list):
+            for one in output:
+                await self._give(one)
+            return
+        if isinstance(output, Batch):
+            output = {next(iter(self.outputs)): output}
+        for port, batch in (output or {}).items():
             if len(batch):
                 self.ctx.books.out[port] += len(batch)
                 for edge in self.outputs[port]:
@@ -248,6 +327,8 @@ class Worker:
         self._end_ns = time.perf_counter_ns()
         if self._nap is not None:
             self._nap.cancel()
+        for scope in self._spawned:
+            scope.cancel()
         for edges in self.outputs.values():
             for edge in edges:
                 edge.end()

@@ -9,7 +9,7 @@ times and durations whole nanoseconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import Literal
 
@@ -65,6 +65,11 @@ class Csv(WriterSink):
             raise SpecError("csv: 'columns' is empty; leave it out for all of them")
         self._header: tuple[str, ...] = ()
         self._cells: CellWriter | None = None
+
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:
+        """Look whether the chosen columns arrive. Raises SpecError."""
+        self._choose(takes)
+        return super().connect(takes)
 
     async def process(self, batch: Batch) -> None:
         """Write one batch. Raises SpecError if a chosen column does not exist."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from ior.calls import Batch
-from ior.expr import compile_filter
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ior.calls import Batch, Schema
+from ior.expr import Predicate, compile_filter
+from ior.expr.syntax import parse
 from ior.pipeline import abc
 
 
 class Filter(abc.Stage):
     """Keeps the rows for which `where` holds; the others are booked as filtered.
 
-    Raises FilterError when it is made with a wrong expression. A batch whose rows are all
-    kept passes as the same object.
+    Its syntax is checked when it is made, its fields when it is connected, against the
+    columns that arrive. A batch whose rows are all kept passes as the same object.
     """
 
     class Config(abc.Config, frozen=True):
@@ -19,12 +23,23 @@ class Filter(abc.Stage):
 
         where: str
 
+    takes: ClassVar[Schema | None] = None
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.predicate = compile_filter(config.where)
+        parse(config.where)
+        self.predicate: Predicate | None = None
+
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:
+        """Compile the expression for the columns that arrive. Raises FilterError."""
+        self.predicate = compile_filter(self.config.where, takes.columns)
+        return super().connect(takes)
 
     def process(self, batch: Batch) -> Batch | None:
         """Return the kept rows, or None when none is."""
+        if self.predicate is None:  # used without a graph
+            self.connect(batch.schema)
+            assert self.predicate is not None
         kept = batch.select(self.predicate(batch))
         if len(kept) < len(batch):
             self.ctx.book(filtered=len(batch) - len(kept))

@@ -7,6 +7,7 @@ then on its calls find their frame by a key made of the columns' values.
 
 from __future__ import annotations
 
+import difflib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -17,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import Batch, Origin, Schema, errno_name
+from ior.calls import Batch, Origin, Schema, decoder, errno_name
+from ior.errors import SpecError
 from ior.names import Names
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
 from ior.stages.keys import KeyIndex, Numbers
 
 Array = npt.NDArray[Any]
-Frame = Literal["comm", "pid", "tid", "syscall", "family", "path", "errno"]
 Weight = Literal["calls", "latency", "gap", "bytes"]
 
 WEIGHTS = {"calls": "count", "latency": "duration", "gap": "duration", "bytes": "size"}
@@ -86,6 +87,18 @@ def path_frames(text: str) -> tuple[str, ...]:
         parts = [part for part in parts if part] or [""]
     parts[0] = f"/{parts[0]}"
     return tuple(parts)
+
+
+def _any(name: str) -> Callable[[Batch, list[int]], list[tuple[str, ...]]]:
+    """Return what makes frames of a column of any kind; an empty value is no frame."""
+
+    def frames(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
+        column = batch.column(name)
+        decode = decoder(column.kind, batch)
+        assert decode is not None
+        return [() if value == column.empty else (decode(value),) for value in values]
+
+    return frames
 
 
 _LEVELS = {
@@ -214,12 +227,13 @@ class _Tree:
 class FlamegraphConfig(Config, frozen=True, kw_only=True):
     """Keys of `flamegraph`.
 
-    `stack` is the frames from the root on. `path` is one frame a component of `file`, and
-    none for a call without one. `weight` is what is shown unless another is asked for.
+    `stack` is the frames from the root on: `path`, or any column that arrives.
+    `path` is one frame a component of `file`, and none for a call without one.
+    `weight` is what is shown unless another is asked for.
     With `max_nodes` frames the tree is full: calls of further stacks go to `[other]`.
     """
 
-    stack: Annotated[list[Frame], msgspec.Meta(min_length=1)] = msgspec.field(
+    stack: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["comm", "path", "syscall"]
     )
     weight: Weight = "calls"
@@ -229,19 +243,39 @@ class FlamegraphConfig(Config, frozen=True, kw_only=True):
 class Flamegraph(Stage):
     """Adds up calls by stack; ends the graph."""
 
+    takes: ClassVar[Schema | None] = None
+    needs = ("latency_ns", "gap_ns", "bytes")
     gives: ClassVar[Mapping[str, Schema]] = {}
     Config = FlamegraphConfig
 
     def __init__(self, config: FlamegraphConfig) -> None:
         super().__init__(config)
-        self._levels = [_LEVELS[name] for name in config.stack]
+        self._levels = [_LEVELS.get(name) or _Level(name, 64, _any(name)) for name in config.stack]
         self._tree = _Tree(config.max_nodes)
         self._index = KeyIndex()
         self._prefixes = [KeyIndex() for _ in self._levels]
+        self._wide = [KeyIndex() for _ in self._levels]
         self._prefix_count = 0
         self._scope: tuple[Names, Origin] | None = None
         self._sums = np.zeros((len(WEIGHTS), 1024), np.int64)
         self._last: FlameSnapshot | None = None
+
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:
+        """Look whether the columns of `stack` arrive. Raises SpecError."""
+        by_name = {column.name: column for column in takes.columns}
+        usable = [c.name for c in takes.columns if c.kind != "words" and c.dtype[0] in "iu?"]
+        choices = sorted({*usable, *(name for name in _LEVELS if _LEVELS[name].column in by_name)})
+        for name, level in zip(self.config.stack, self._levels, strict=True):
+            if name not in choices or level.column not in usable:
+                near = difflib.get_close_matches(name, choices, 3, 0.6)
+                said = f"did you mean {' or '.join(near)}?" if near else "there are "
+                said += "" if near else ", ".join(choices)
+                raise SpecError(f"key 'stack': no column '{name}' arrives; {said}")
+        self._levels = [
+            level._replace(bits=8 * np.dtype(by_name[level.column].dtype).itemsize)
+            for level in self._levels
+        ]
+        return super().connect(takes)
 
     def process(self, batch: Batch) -> None:
         """Add a batch of calls."""
@@ -270,17 +304,28 @@ class Flamegraph(Stage):
             self._forget()
         if self._prefix_count >> (_PREFIX_BITS - 1):
             self._forget()
-        first, *others = self._levels
-        keys, bits = batch[first.column].astype(np.uint64), first.bits
-        for index, level in zip(self._prefixes, others, strict=False):
-            if bits + level.bits > 64:
-                keys, bits = index.resolve(keys, self._number).astype(np.uint64), _PREFIX_BITS
-            keys = (keys << np.uint64(level.bits)) | batch[level.column]
-            bits += level.bits
+        keys, bits = self._values(batch, 0)
+        for i in range(1, len(self._levels)):
+            values, width = self._values(batch, i)
+            if bits + width > 64:
+                keys = self._prefixes[i].resolve(keys, self._number).astype(np.uint64)
+                bits = _PREFIX_BITS
+            keys = (keys << np.uint64(width)) | values
+            bits += width
         return keys
 
+    def _values(self, batch: Batch, i: int) -> tuple[Array, int]:
+        """Return the values of a level as uint64, and their bits; wide ones are numbered."""
+        level, values = self._levels[i], batch[self._levels[i].column]
+        if level.bits > _PREFIX_BITS:
+            wide = self._wide[i].resolve(values.astype(np.uint64), self._number)
+            return wide.astype(np.uint64), _PREFIX_BITS
+        if values.dtype.kind == "i":
+            values = values.view(f"u{values.dtype.itemsize}")
+        return values.astype(np.uint64), level.bits
+
     def _forget(self) -> None:
-        for index in (self._index, *self._prefixes):
+        for index in (self._index, *self._prefixes, *self._wide):
             index.clear()
         self._prefix_count = 0
 

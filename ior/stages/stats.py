@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from ior.calls import Batch, Schema
 from ior.histogram import Histogram, HistogramSnapshot
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
-from ior.stages.tables import TABLES, KeyedTable, Sample
+from ior.stages.tables import KeyedTable, Sample, check_key, keyed
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -87,37 +87,44 @@ class StatsConfig(Config, frozen=True, kw_only=True):
     """Keys of `stats`.
 
     `max_keys` is the rows of a table (a key met first when its table is full counts in the
-    table's rest from then on), `by` the tables to keep.
+    table's rest from then on), `by` the tables to keep: `process`, or any column that arrives.
     """
 
     max_keys: Annotated[int, msgspec.Meta(ge=1)] = 4096
-    by: list[Literal["syscall", "file", "process"]] = msgspec.field(
-        default_factory=lambda: ["syscall", "file", "process"]
-    )
+    by: list[str] = msgspec.field(default_factory=lambda: ["syscall", "file", "process"])
 
 
 class Stats(Stage):
     """Sums up calls; ends the graph."""
 
+    takes: ClassVar[Schema | None] = None
+    needs = ("time_ns", "gap_ns", "latency_ns", "syscall", "is_error", "bytes")
     gives: ClassVar[Mapping[str, Schema]] = {}
 
     Config = StatsConfig
 
     def __init__(self, config: StatsConfig) -> None:
         super().__init__(config)
-        self._tables: dict[str, KeyedTable] = {}
-        for name in config.by:
-            title, keys = TABLES[name]
-            self._tables[name] = KeyedTable(title, keys(config.max_keys))
+        self._tables: dict[str, KeyedTable] = {
+            name: KeyedTable(*keyed(name, config.max_keys)) for name in config.by
+        }
         self._latency = Histogram()
         self._totals = np.zeros(len(Totals.__struct_fields__), np.int64)
         self._first_ns: int | None = None
         self._last_ns = 0
         self._last: StatsSnapshot | None = None
 
+    def connect(self, takes: Schema) -> Mapping[str, Schema]:
+        """Look whether the columns of `by` arrive. Raises SpecError."""
+        for name in self.config.by:
+            check_key(name, takes)
+        return super().connect(takes)
+
     def process(self, batch: Batch) -> None:
         """Count a batch of calls."""
         self._last = None
+        if not len(batch):
+            return
         sample = Sample(batch)
         for table in self._tables.values():
             table.add(batch, sample)

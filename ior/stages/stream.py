@@ -65,6 +65,7 @@ class _Kept(NamedTuple):
 class Stream(Stage):
     """Keeps the last rows; ends the graph. Its edge drops the oldest unless told otherwise."""
 
+    takes: ClassVar[Schema | None] = None
     gives: ClassVar[Mapping[str, Schema]] = {}
     when_full: ClassVar[WhenFull] = "drop_oldest"
     Config = StreamConfig
@@ -78,6 +79,8 @@ class Stream(Stage):
 
     def process(self, batch: Batch) -> None:
         """Keep a batch, and let go of what is older than the last rows."""
+        if not len(batch):
+            return
         self._total += len(batch)
         self._rows += len(batch)
         if len(batch) >= _LARGE:

@@ -6,6 +6,7 @@ array operations. All sums are int64 and exact; nothing passes through floating 
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import Batch
+from ior.calls import Batch, Column, Origin, Schema, decoder
+from ior.errors import SpecError
 from ior.histogram import Histograms, bucket_of
 from ior.names import Names
 from ior.snapshots import Field, Table
@@ -165,6 +167,32 @@ class ByProcess(Keys):
         return list(zip(self._row_of, self._latest()[FIRST : self.used], strict=True))
 
 
+class ByColumn(Keys):
+    """One row a value of any column: its text where it has one; empty ones are keyless."""
+
+    def __init__(self, max_keys: int, name: str) -> None:
+        super().__init__(max_keys)
+        self._name = name
+        self.fields = (Field(name, "text"),)  # type: ignore[misc]  # each has its own
+        self._scope: tuple[Names, Origin] | None = None
+
+    def rows(self, batch: Batch) -> Numbers:
+        """Return the row number of each call of `batch`."""
+        column, values = batch.column(self._name), batch[self._name]
+        scope = self._scope
+        if scope is None or batch.names is not scope[0] or batch.origin != scope[1]:
+            self._scope = batch.names, batch.origin
+            self._index.clear()
+        decode = decoder(column.kind, batch)
+        assert decode is not None
+
+        def make(new: Array) -> list[int]:
+            found = values[new].tolist()
+            return [KEYLESS if v == column.empty else self._row(decode(v)) for v in found]
+
+        return self._index.resolve(values.astype(np.uint64), make)
+
+
 class KeyedTable:
     """Calls, errors, bytes and latencies by key."""
 
@@ -240,8 +268,37 @@ class KeyedTable:
         return label + self._values(np.array([row]))[0]
 
 
-TABLES: dict[str, tuple[str, type[Keys]]] = {
+_TABLES: dict[str, tuple[str, type[Keys]]] = {
     "syscall": ("Syscalls", BySyscall),
     "file": ("Files", ByFile),
     "process": ("Processes", ByProcess),
 }
+
+
+def keyed(name: str, max_keys: int) -> tuple[str, Keys]:
+    """Return the title and the keys of a table: by process, or by any column."""
+    if name in _TABLES:
+        title, keys = _TABLES[name]
+        return title, keys(max_keys)
+    return f"By {name}", ByColumn(max_keys, name)
+
+
+def check_key(name: str, arriving: Schema) -> None:
+    """Raise SpecError if rows of `arriving` cannot be counted by `name`."""
+    needed = {"process": ("pid", "comm")}.get(name, (name,))
+    by_name = {column.name: column for column in arriving.columns}
+    if lacking := [column for column in needed if column not in by_name]:
+        keys = sorted({*_KEYS, *(c.name for c in arriving.columns if countable(c))})
+        near = difflib.get_close_matches(lacking[0], keys, 3, 0.6)
+        choices = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(keys)}"
+        raise SpecError(f"key 'by': no column '{lacking[0]}' arrives; {choices}")
+    if not all(countable(by_name[column]) for column in needed):
+        raise SpecError(f"key 'by': nothing can be counted by '{name}', which is no single value")
+
+
+_KEYS = ("process",)
+
+
+def countable(column: Column) -> bool:
+    """Return whether rows can be grouped by a column: one whole number or text a row."""
+    return column.kind != "words" and column.dtype[0] in "iu?"

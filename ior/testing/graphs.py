@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from anyio.lowlevel import checkpoint
 
-from ior.calls import Batch
+from ior.calls import CALLS, Batch, Schema
+from ior.pipeline import columns
 from ior.pipeline.abc import Config, Node, Source, WhenFull
-from ior.pipeline.check import Input, Member, default_policy, gives
+from ior.pipeline.check import Input, Member, default_policy
 from ior.pipeline.clock import Clock
 from ior.pipeline.context import NodeContext
 from ior.pipeline.graph import Graph
@@ -26,6 +28,10 @@ class ListSource(Source):
     def __init__(self, batches: Iterable[Batch]) -> None:
         super().__init__(Config())
         self._batches = iter(batches)
+        first = next(self._batches, None)  # there may be no end of them
+        if first is not None:
+            self.gives = first.schema  # type: ignore[misc]  # each list has its own
+            self._batches = chain([first], self._batches)
         self._stopped = False
 
     async def read(self) -> Batch | None:
@@ -50,20 +56,24 @@ def graph(
 
     Schemas are not checked. Raises KeyError for a node or port that does not exist.
     """
-    members = {}
+    members: dict[str, Member] = {}
     for name, node in nodes.items():
         words = (inputs or {}).get(name, ())
         wires = [_input(nodes, word) for word in ((words,) if isinstance(words, str) else words)]
         buffer = (buffers or {}).get(name, Buffer())
         policy: WhenFull = buffer.when_full or default_policy(node)
         looks = tuple((of or {}).get(name, ()))
-        members[name] = Member(node, tuple(wires), looks, buffer.batches, policy)
+        takes = columns.arriving(members[i.node].gives[i.port] for i in wires)
+        given = columns.connect(node, takes)
+        members[name] = Member(
+            node, tuple(wires), looks, buffer.batches, policy, takes=takes, gives=given
+        )
     return Graph(members, directory or Path())
 
 
 def _input(nodes: Mapping[str, Node], word: str) -> Input:
     name, _, port = word.partition(".")
-    ports = gives(nodes[name])
+    ports = columns.declared(nodes[name])
     if port and port not in ports:
         raise KeyError(word)
     return Input(name, port or next(iter(ports)))
@@ -77,6 +87,7 @@ def context(
     snapshots: Mapping[str, Snapshot] | None = None,
     ledger: Ledger | None = None,
     slowest: Slowest | None = None,
+    takes: Schema = CALLS,
     warnings: list[str] | None = None,
 ) -> NodeContext:
     """Return a context for a node that runs without a graph.
@@ -92,6 +103,7 @@ def context(
         directory=directory or Path(),
         clock=clock or VirtualClock(),
         of=tuple(pictures),
+        takes=takes,
         on_warning=lambda _, message: shown.append(message),
         snapshot=pictures.__getitem__,
         ledger=lambda: ledger or empty,

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(
     {
         *("Batch", "CALLS", "Column", "FileState", "Flag", "HALVES", "Names", "Origin", "Schema"),
-        *("Config", "Context", "Sink", "Source", "Stage", "compile_filter"),
+        *("Config", "Context", "Sink", "Source", "Stage", "compile_filter", "stage"),
         *("Field", "Snapshot", "Table"),
         *("Ledger", "Run", "build", "load", "parse"),
         *("FilterError", "IorError", "SpecError"),

@@ -52,7 +52,7 @@ UNREADABLE = [
     ),
     (
         "version = 1\n[stage.k]\non_error = 'skip'\n",
-        "stage 'k': key 'on_error': 'skip' is not supported; only 'fail' is, for now",
+        "stage 'k': key 'on_error': 'skip' is none of drop, fail",
     ),
     (
         "version = 1\n[stage.k]\nisolation = 'process'\n",

@@ -1,6 +1,6 @@
 import pytest
 
-from ior.calls import Batch
+from ior.calls import CALLS, Batch
 from ior.errors import FilterError, SpecError
 from ior.stages.filter import Filter
 from ior.testing import calls, context
@@ -45,6 +45,6 @@ async def test_gives_nothing_when_no_row_holds() -> None:
 
 def test_refuses_a_wrong_expression_before_it_starts() -> None:
     with pytest.raises(FilterError, match="did you mean latency") as caught:
-        Filter(Filter.Config(where="latancy > 1ms"))
+        Filter(Filter.Config(where="latancy > 1ms")).connect(CALLS)
     assert isinstance(caught.value, SpecError)
     assert caught.value.caret() == "latancy > 1ms\n^^^^^^^"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ior import syscalls
 from ior.calls import CALLS, HALVES, NONE_NS, Batch, Column, Origin, concat, errno_name, family_of
+from ior.errors import MissingExtra
 from ior.names import FileState, Names
+from ior.testing import calls
 
 ORIGIN = Origin("x86_64", 0)
 READ, OPENAT, SOCKET = (syscalls.table("x86_64").nr(name) for name in ("read", "openat", "socket"))
@@ -223,3 +227,65 @@ def test_bytes_held_are_those_of_the_columns() -> None:
     held = batch.nbytes()
     assert held >= 10 * 5 * 8
     assert batch.select(np.array([0])).nbytes() == 0
+
+
+EXTRA = Column("extra", "u4", "text", "text that was added", 0)
+
+
+def test_added_columns_are_those_of_the_rows_chosen_later() -> None:
+    batch = calls(ret=[1, 2, 3], file=["a", "b", ""])
+    more = batch.with_columns({EXTRA: ["x", "", "z"]})
+    assert more.text("extra") == ["x", "", "z"]
+    part = more.select(np.array([2, 0]))
+    assert (part.text("extra"), part["ret"].tolist()) == (["z", "x"], [3, 1])
+    again = part.with_columns({EXTRA: part.map_text("file", str.upper)})
+    assert (again.text("extra"), len(again.schema.columns)) == (["", "A"], len(more.schema.columns))
+    assert "extra" not in batch.schema.names
+    assert not again["extra"].flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([1, 2], "has the shape"), ([1, 2, -3], "no u4"), ([1, 2, 1 << 40], "no u4")],
+)
+def test_a_column_that_does_not_fit_is_refused(values: list[int], said: str) -> None:
+    number = Column("number", "u4", "int", "a number")
+    with pytest.raises(ValueError, match=said):
+        calls(rows=3).with_columns({number: values})
+
+
+def test_a_function_sees_each_distinct_name_once() -> None:
+    seen: list[str] = []
+
+    def upper(text: str) -> str:
+        seen.append(text)
+        return text.upper()
+
+    names = Names()
+    one = calls(names=names, file=["a", "b", "a"])
+    two = calls(names=names, file=["b", "c", "a"])
+    assert names.texts(one.map_text("file", upper)) == ["A", "B", "A"]
+    assert names.texts(two.map_text("file", upper)) == ["B", "C", "A"]
+    assert sorted(seen) == ["a", "b", "c"]
+
+
+def test_rows_as_arrow() -> None:
+    batch = calls(ret=[1, -2], file=["/a", ""], latency_ns=[5, -1], syscall=["read", "openat"])
+    table = batch.arrow()
+    assert isinstance(table, pyarrow.RecordBatch)
+    rows = table.to_pylist()
+    assert [row["file"] for row in rows] == ["/a", None]
+    assert [row["latency_ns"] for row in rows] == [5, None]
+    assert [(row["syscall"], row["errno"]) for row in rows] == [
+        ("read", None),
+        ("openat", "ENOENT"),
+    ]
+    assert [len(row["args"]) for row in rows] == [5, 5]
+    assert table.schema.names == list(batch.schema.names)
+    assert table.schema.field("file").metadata[b"kind"] == b"text"
+
+
+def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'ior\[files\]'"):
+        calls(rows=1).arrow()
