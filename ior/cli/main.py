@@ -24,6 +24,7 @@ from ior.cli.tui import Tui
 from ior.cli.validate import Validate
 from ior.cli.version import version
 from ior.errors import FilterError, IorError, SpecError, UsageError
+from ior.host.threads import import_numpy_alone
 
 COMMANDS: tuple[Subcommand, ...] = (
     Run(),
@@ -101,6 +102,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command is not None and not chosen.takes_command:
         raise UsageError(f"ior {chosen.name} takes no command after --")
     args.command = command
+    import_numpy_alone()
     return chosen.run(args)
 
 
