@@ -101,13 +101,13 @@ def _tapped(
 def _inputs(graph: Graph, place: str) -> tuple[Input, ...]:
     """Return the ports whose rows `place` means. Raises UsageError if there are none."""
     from ior.pipeline import registry  # noqa: PLC0415 - not for --help
-    from ior.pipeline.check import Input, gives  # noqa: PLC0415 - not for --help
+    from ior.pipeline.check import Input  # noqa: PLC0415 - not for --help
 
     stage, dot, port = place.partition(".")
     if stage not in graph.members:
         raise UsageError(registry.unknown("stage", stage, graph.members))
     member = graph.members[stage]
-    ports = list(gives(member.node))
+    ports = list(member.gives)
     if dot and port not in ports:
         raise UsageError(f"'{stage}': {registry.unknown('port', port, ports)}")
     if ports:
