@@ -28,13 +28,13 @@ STREAM = '[stage.live]\ntype = "stream"\ninputs = "made"\n'
 
 
 def pipeline(*parts: str, source: str = "", behind: str = "made") -> PipelineSpec:
-    made = f'version = 1\n[stage.made]\nuse = "made.py:Made"\n{source}\n'
+    made = f'version = 1\n[stage.made]\nuse = "own_nodes.py:Made"\n{source}\n'
     text = made + STATS.format(behind) + "\n".join(parts)
     return parse(text, directory=HERE, label="test.toml")
 
 
 def through(cls: str) -> str:
-    return f'[stage.mine]\nuse = "made.py:{cls}"\ninputs = "made"\n'
+    return f'[stage.mine]\nuse = "own_nodes.py:{cls}"\ninputs = "made"\n'
 
 
 def live(person: Person, spec: PipelineSpec, **options: object) -> int:
@@ -123,7 +123,7 @@ def test_a_refused_start_is_a_readable_screen(person: Person) -> None:
 def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
     person.when("ended", "\x1b[Z").when("Bergen", "f").when("filter:", "is_error\r")
     person.when("not applied here", "q")
-    spec = pipeline(STREAM, '[stage.sky]\nuse = "made.py:Weather"\ninputs = "made"\n')
+    spec = pipeline(STREAM, '[stage.sky]\nuse = "own_nodes.py:Weather"\ninputs = "made"\n')
     assert live(person, spec) == 0
     screen = "\n".join(person.saw[-1])
     assert "93.0%" in screen
@@ -132,7 +132,7 @@ def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
 
 def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:
     person.when("ended", "\x1b[Z").when("no table here", "\t").when("read ", "q")
-    spec = pipeline('[stage.sky]\nuse = "made.py:Unshowable"\ninputs = "made"\n')
+    spec = pipeline('[stage.sky]\nuse = "own_nodes.py:Unshowable"\ninputs = "made"\n')
     assert live(person, spec) == 0
     assert "sky cannot be shown: LookupError('no table here')" in "\n".join(person.saw[1])
 
@@ -203,7 +203,7 @@ def test_bad_input_raises_before_the_screen(person: Person, tmp_path: Path) -> N
     with pytest.raises(SpecError, match="bogus"):
         live(person, pipeline(source="bogus = 1"))
     csv = '[stage.csv]\ntype = "csv"\ninputs = "made"\npath = "x.csv"\n'
-    text = f'version = 1\n[stage.made]\nuse = "made.py:Made"\n{csv}'
+    text = f'version = 1\n[stage.made]\nuse = "own_nodes.py:Made"\n{csv}'
     with pytest.raises(UsageError, match="nothing to look at"):
         live(person, parse(text, directory=HERE, label="blind.toml"))
     assert person.terminal.raw == []

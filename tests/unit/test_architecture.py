@@ -164,3 +164,10 @@ def test_every_exception_in_place_has_its_reason() -> None:
         if (match := exception.search(line)) and not reason.match(match[2])
     ]
     assert found == []
+
+
+def test_no_two_modules_of_the_tests_have_one_name() -> None:
+    """They are imported by name, without packages: the second would be the first."""
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    names = [path.name for path in paths]
+    assert sorted(names) == sorted(set(names))
