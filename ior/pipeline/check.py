@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ior.calls import CALLS, HALVES, Schema
 from ior.errors import FilterError, IorError, SpecError, UsageError
-from ior.pipeline import columns, registry
+from ior.pipeline import columns, registry, trust
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage, WhenFull
 from ior.pipeline.spec import (
     DEFAULT_BATCHES,
@@ -104,6 +104,8 @@ class _Check:
 
     def _make(self, spec: NodeSpec) -> None:
         try:
+            if spec.use is not None and (toml := self.spec.directory / self.spec.label).is_file():
+                trust.check(toml)
             cls = registry.resolve(spec.type, spec.use, self.spec.directory)
             self.nodes[spec.name] = cls(convert(spec.keys, cls.Config, RESERVED))
         except FilterError as error:

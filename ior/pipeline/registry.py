@@ -2,7 +2,8 @@
 
 Built-in types are `module:Class` strings and imported when a pipeline asks for them, so that
 a graph without a capture never pays for one. `use` names a user's own stage: a file beside
-the TOML or an importable module, and in it a class or a function from batch to batch.
+the TOML or an importable module, and in it a class or a function from batch to batch. An
+installed package may give types too, by entry points; only one that is named is imported.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -19,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ior.errors import SpecError
+from ior.pipeline import trust
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage
 from ior.pipeline.forms import stage_of
 
@@ -37,6 +41,9 @@ BUILTIN = {
     "capture": "ior.sinks.capture:Capture",
 }
 """The types that `type` may name, with where they live."""
+
+GROUP = "ior.stages"
+"""The entry points by which an installed package gives types of its own."""
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:
@@ -63,12 +70,24 @@ def resolve(type_: str | None, use: str | None, directory: Path) -> type[Node]:
     if type_ is None:
         raise SpecError("'type' is missing (or 'use', for a stage of your own)")
     if type_ not in BUILTIN:
-        raise SpecError(unknown("type", type_, BUILTIN))
+        found = installed()
+        if type_ in found:
+            return _node_class(type_, _named(found[type_], f"type = '{type_}'", directory))
+        raise SpecError(unknown("type", type_, (*BUILTIN, *found)))
     module, name = BUILTIN[type_].split(":")
     try:
         return _node_class(type_, getattr(importlib.import_module(module), name))
     except ImportError as error:
         raise SpecError(f"type '{type_}' cannot be imported: {error}") from error
+
+
+def installed() -> dict[str, str]:
+    """Return the types of installed packages, `module:Name` by type; none is imported.
+
+    They are entry points of the group `ior.stages`. A built-in type cannot be replaced.
+    """
+    found = importlib.metadata.entry_points(group=GROUP)
+    return {one.name: one.value for one in found if one.name not in BUILTIN}
 
 
 def default_isolation(type_: str | None, use: str | None) -> Isolation:
@@ -77,27 +96,56 @@ def default_isolation(type_: str | None, use: str | None) -> Isolation:
 
 
 def _used(use: str, directory: Path) -> object:
-    place, colon, name = use.rpartition(":")
+    return _named(use, f"use = '{use}'", directory)
+
+
+def _named(place_and_name: str, what: str, directory: Path) -> object:
+    """Return what `FILE.py:NAME` or `module:NAME` names; messages begin with `what`."""
+    place, colon, name = place_and_name.rpartition(":")
     if not (colon and place and name):
-        raise SpecError(f"use = '{use}' must be 'FILE.py:NAME' or 'package.module:NAME'")
+        raise SpecError(f"{what} must be 'FILE.py:NAME' or 'package.module:NAME'")
     if place.endswith(".py") or "/" in place:
-        path = (directory / place).resolve()
+        path = directory / place
         if not path.is_file():
-            raise SpecError(f"use = '{use}': there is no file {path}")
-        module = _load(path, use)
+            raise SpecError(f"{what}: there is no file {path.resolve()}")
+        trust.check(path)
+        module = _load(path.resolve(), what)
     else:
-        try:
-            module = importlib.import_module(place)
-        except Exception as error:
-            raise SpecError(f"use = '{use}': {_where(error, None)}") from error
+        module = _import(place, what)
     if not hasattr(module, name):
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise SpecError(f"use = '{use}': {unknown('name', name, public)}")
+        raise SpecError(f"{what}: {unknown('name', name, public)}")
     found: object = getattr(module, name)
     return found
 
 
-def _load(path: Path, use: str) -> ModuleType:
+def _import(module: str, what: str) -> ModuleType:
+    """Import a module of a package that is installed or on PYTHONPATH; each part is looked at.
+
+    The current directory is not searched unless it is named there.
+    """
+    searched = sys.path
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    here = str(Path.cwd())
+    sys.path = [p for p in searched if p and (p != here or p in named)]
+    try:
+        parts = module.split(".")
+        for i in range(1, len(parts) + 1):
+            name = ".".join(parts[:i])
+            found = importlib.util.find_spec(name) if name not in sys.modules else None
+            if found is not None and found.origin not in (None, "built-in", "frozen"):
+                trust.check(Path(str(found.origin)))
+            importlib.import_module(name)
+    except SpecError as error:
+        raise SpecError(f"{what}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise SpecError(f"{what}: {_where(error, None)}") from error
+    finally:
+        sys.path = searched
+    return sys.modules[module]
+
+
+def _load(path: Path, what: str) -> ModuleType:
     """Import a file once per content: two stages of one file share its module."""
     digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:16]
     name = f"ior_use_{path.stem}_{digest}"
@@ -105,14 +153,14 @@ def _load(path: Path, use: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise SpecError(f"use = '{use}': {path} is not a Python file")
+        raise SpecError(f"{what}: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # annotations in the file are resolved by this name
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise SpecError(f"use = '{use}': {_where(error, path)}") from error
+        raise SpecError(f"{what}: {_where(error, path)}") from error
     return module
 
 
@@ -122,10 +170,11 @@ def _where(error: BaseException, path: Path | None) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}"
     stack = traceback.extract_tb(error.__traceback__)
-    frames = [f for f in stack if not f.filename.startswith("<frozen importlib")]
+    ours = (__file__, importlib.__file__)
+    frames = [f for f in stack if not f.filename.startswith("<frozen") and f.filename not in ours]
     mine = [f for f in frames if path is not None and f.filename == str(path)]
-    chosen = mine[-1] if mine else frames[-1] if path is None and len(frames) > 1 else None
-    if chosen is None or chosen.filename == __file__:
+    chosen = mine[-1] if mine else frames[-1] if path is None and frames else None
+    if chosen is None:
         return said
     return f"{chosen.filename}:{chosen.lineno}: {said}"
 
