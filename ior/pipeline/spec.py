@@ -18,8 +18,10 @@ import msgspec
 from ior.errors import InputNotFound, SpecError, UsageError
 from ior.pipeline import columns, registry
 from ior.pipeline.abc import Isolation, WhenFull
+from ior.pipeline.settings import Settings
 
 DEFAULT_BATCHES = 8
+_TABLES = ("version", "pipeline", "stage")
 
 
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +109,7 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
     nodes: dict[str, NodeSpec]
     directory: Path
     label: str
+    settings: Settings = Settings()
 
 
 def load(path: Path) -> PipelineSpec:
@@ -130,8 +133,8 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{label}: {_place(str(error))}") from error
     findings = [
-        f"{label}: {registry.unknown('key', key, ('version', 'stage'))}"
-        for key in document.keys() - {"version", "stage"}
+        f"{label}: {registry.unknown('key', key, _TABLES)}"
+        for key in document.keys() - set(_TABLES)
     ]
     version, tables = document.get("version"), document.get("stage")
     if version is None:
@@ -147,9 +150,14 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
             nodes[name] = parse_node(name, table)
         except SpecError as error:
             findings.append(f"{label}: stage '{name}': {error}")
+    settings = Settings()
+    try:
+        settings = convert(document.get("pipeline", {}), Settings)
+    except SpecError as error:
+        findings.append(f"{label}: [pipeline]: {error}")
     if findings:
         raise failed(findings)
-    return PipelineSpec(version=1, nodes=nodes, directory=directory, label=label)
+    return PipelineSpec(version=1, nodes=nodes, directory=directory, label=label, settings=settings)
 
 
 def failed(findings: list[str]) -> SpecError:
