@@ -14,6 +14,7 @@ import pytest
 
 from ior.expr import compile_filter
 from ior.pipeline import registry
+from ior.pipeline.settings import Settings
 from ior.pipeline.spec import RESERVED
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +112,11 @@ def test_keys_in_the_docs_are_those_of_the_code(name: str) -> None:
 
 def test_shared_keys_in_the_docs_are_those_of_the_code() -> None:
     page = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
-    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
-    assert {key for cell in cells for key in re.findall(r"`(\w+)`", cell)} == set(RESERVED)
+    shared, _, rest = page.partition("The keys of `[pipeline]`")
+    whole = rest.partition("\n## ")[0]
+    for text, keys in ((shared, RESERVED), (whole, Settings.__struct_fields__)):
+        cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        assert {key for cell in cells for key in re.findall(r"`(\w+)`", cell)} == set(keys)
 
 
 def test_filters_in_the_docs_compile() -> None:
