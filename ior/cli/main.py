@@ -20,6 +20,7 @@ from ior.cli.run import Run
 from ior.cli.schema import Schema
 from ior.cli.stages import Stages
 from ior.cli.tap import Tap
+from ior.cli.test import Test
 from ior.cli.tui import Tui
 from ior.cli.validate import Validate
 from ior.cli.version import version
@@ -33,6 +34,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Validate(),
     Graph(),
     Tap(),
+    Test(),
     Stages(),
     Schema(),
     Doctor(),

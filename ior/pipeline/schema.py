@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from ior.pipeline import describe, registry
-from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Reserved
+from ior.pipeline.trials import Expect, Fault, Feed, Trial
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _NAME = r"^[A-Za-z0-9_-]+$"
@@ -25,6 +25,9 @@ Json = dict[str, Any]
 def json_schema() -> Json:
     """Return the schema as JSON values."""
     made = _Definitions()
+    trial = made.add(Trial)
+    for part in (Feed, Fault, Expect):
+        made.add(part)
     shared = made.properties(Reserved)
     stages = []
     for name in registry.BUILTIN:
@@ -45,18 +48,17 @@ def json_schema() -> Json:
         "type": "object",
         "properties": {
             "version": {"const": 1, "description": "The version of the format"},
-            "pipeline": {
-                "description": "What concerns the run as a whole",
-                "type": "object",
-                "properties": made.properties(Settings),
-                "additionalProperties": False,
-            },
             "stage": {
                 "description": "The stages by name: [stage.NAME]",
                 "type": "object",
                 "propertyNames": {"pattern": _NAME},
                 "additionalProperties": {"oneOf": stages},
                 "minProperties": 1,
+            },
+            "test": {
+                "description": "The tests that ior test runs: [[test]]",
+                "type": "array",
+                "items": {"$ref": f"#/definitions/{trial}"},
             },
         },
         "required": ["version", "stage"],
@@ -86,6 +88,18 @@ class _Definitions:
 
     def __init__(self) -> None:
         self.all: Json = {}
+
+    def add(self, struct: type[msgspec.Struct]) -> str:
+        """Add a Struct and the Structs inside it; return the name of its definition."""
+        properties = self.properties(struct)
+        name = f"{struct.__module__}.{struct.__name__}"
+        self.all[name] = {
+            "type": "object",
+            "properties": properties,
+            "required": [key.name for key in describe.keys(struct) if key.required],
+            "additionalProperties": False,
+        }
+        return name
 
     def properties(self, struct: type[msgspec.Struct]) -> Json:
         """Return the keys of a Struct, each with its sentences of the docstring."""

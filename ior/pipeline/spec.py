@@ -18,10 +18,9 @@ import msgspec
 from ior.errors import InputNotFound, SpecError, UsageError
 from ior.pipeline import columns, registry
 from ior.pipeline.abc import Isolation, WhenFull
-from ior.pipeline.settings import Settings
+from ior.pipeline.trials import Trial
 
 DEFAULT_BATCHES = 8
-_TABLES = ("version", "pipeline", "stage")
 
 
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,13 +102,16 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole pipeline. `label` is what messages call it, `directory` where its paths start."""
+    """A whole pipeline. `label` is what messages call it, `directory` where its paths start.
+
+    `tests` are the `[[test]]` tables.
+    """
 
     version: int
     nodes: dict[str, NodeSpec]
     directory: Path
     label: str
-    settings: Settings = Settings()
+    tests: tuple[Trial, ...] = ()
 
 
 def load(path: Path) -> PipelineSpec:
@@ -133,8 +135,8 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{label}: {_place(str(error))}") from error
     findings = [
-        f"{label}: {registry.unknown('key', key, _TABLES)}"
-        for key in document.keys() - set(_TABLES)
+        f"{label}: {registry.unknown('key', key, ('version', 'stage', 'test'))}"
+        for key in document.keys() - {"version", "stage", "test"}
     ]
     version, tables = document.get("version"), document.get("stage")
     if version is None:
@@ -150,14 +152,24 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
             nodes[name] = parse_node(name, table)
         except SpecError as error:
             findings.append(f"{label}: stage '{name}': {error}")
-    settings = Settings()
-    try:
-        settings = convert(document.get("pipeline", {}), Settings)
-    except SpecError as error:
-        findings.append(f"{label}: [pipeline]: {error}")
+    trials = _trials(document.get("test", []), label, findings)
     if findings:
         raise failed(findings)
-    return PipelineSpec(version=1, nodes=nodes, directory=directory, label=label, settings=settings)
+    return PipelineSpec(version=1, nodes=nodes, directory=directory, label=label, tests=trials)
+
+
+def _trials(tables: object, label: str, findings: list[str]) -> tuple[Trial, ...]:
+    """Parse the `[[test]]` tables; what is wrong is added to `findings`."""
+    if not isinstance(tables, list):
+        findings.append(f"{label}: tests are tables of their own, each headed [[test]]")
+        return ()
+    trials = []
+    for number, table in enumerate(tables, 1):
+        try:
+            trials.append(convert(table, Trial))
+        except SpecError as error:
+            findings.append(f"{label}: test {number}: {error}")
+    return tuple(trials)
 
 
 def failed(findings: list[str]) -> SpecError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -139,6 +139,22 @@ class Replay(Source):
             with anyio.CancelScope() as self._scope:
                 await self.ctx.clock.sleep(delay_s)
             self._scope = None
+
+
+def batches(path: str) -> Iterator[Batch]:
+    """Yield the batches of a recording, at once.
+
+    Raises InputNotFound, and UsageError for what is no recording or a damaged one.
+    """
+    with _open(path) as file:
+        decoder = _first(file, path)
+        try:
+            while (one := _read_block(file)) is not None:
+                batch = decoder.block(one)
+                if batch is not None:
+                    yield batch
+        except BrokenRecording as error:
+            raise UsageError(f"'{path}' is damaged: {error}") from error
 
 
 def _open(path: str) -> BinaryIO:

@@ -46,6 +46,15 @@ class VirtualClock:
             await self.settle()
         self._now_ns = end_ns
 
+    async def step(self) -> bool:
+        """Turn the clock on to when the next sleeper wakes; return False if nobody sleeps."""
+        if not self._sleepers:
+            return False
+        self._now_ns, _, event = heapq.heappop(self._sleepers)
+        event.set()
+        await self.settle()
+        return True
+
     async def settle(self) -> None:
         """Give every other task some turns of the event loop."""
         for _ in range(_TURNS):

@@ -17,7 +17,6 @@ from ior.pipeline.context import NodeContext
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger, balance
 from ior.pipeline.pace import Slowest
-from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Buffer
 from ior.snapshots import Snapshot
 from ior.testing.clock import VirtualClock
@@ -52,7 +51,6 @@ def graph(
     of: Mapping[str, Sequence[str]] | None = None,
     buffers: Mapping[str, Buffer] | None = None,
     directory: Path | None = None,
-    settings: Settings = Settings(),  # noqa: B008 - frozen
 ) -> Graph:
     """Return a graph of `nodes`, named producers first, wired by `inputs` (`NAME` or `NAME.port`).
 
@@ -70,7 +68,7 @@ def graph(
         members[name] = Member(
             node, tuple(wires), looks, buffer.batches, policy, takes=takes, gives=given
         )
-    return Graph(members, directory or Path(), settings)
+    return Graph(members, directory or Path())
 
 
 def _input(nodes: Mapping[str, Node], word: str) -> Input:

@@ -71,5 +71,5 @@ def test_a_probe_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_there_is_no_example_that_nobody_runs() -> None:
-    run_here = {"pipeline.toml", "slow_files.py", "own_probe.py", "own_probe.bpf.c"}
+    run_here = {"pipeline.toml", "tested.toml", "slow_files.py", "own_probe.py", "own_probe.bpf.c"}
     assert {path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"} == run_here

@@ -23,7 +23,7 @@ UNREADABLE = [
     ("version = 1\n", "there is no [stage.NAME]"),
     (
         "version = 1\nstages = 1\n[stage.k]\ntype = 'bpf'\n",
-        "unknown key 'stages'; did you mean 'stage'?",
+        "unknown key 'stages'; did you mean 'stage'",
     ),
     ("version = 1\n[stage]\nkernel = 'bpf'\n", "stage 'kernel': must be a table, [stage.kernel]"),
     (
