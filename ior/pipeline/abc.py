@@ -30,6 +30,7 @@ from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import Slowest
+from ior.pipeline.settings import Batching
 from ior.snapshots import Snapshot
 
 Output = Batch | Mapping[str, Batch] | list[Any] | None
@@ -61,6 +62,7 @@ class Context(Protocol):
     of: tuple[str, ...]  # the nodes that this one looks at
     takes: Schema | None  # the columns that arrive by all inputs, None without inputs
     gives: Mapping[str, Schema]  # the columns that leave, by port
+    batching: Batching  # how a source is to gather rows
     command: Command | None  # the command under trace, stopped until every node has started
 
     def warn(self, message: str) -> None:

@@ -38,6 +38,11 @@ class Edge:
         self._send, self._receive = anyio.create_memory_object_stream[Batch](batches)
 
     @property
+    def producer(self) -> str:
+        """The name of the node that gives."""
+        return self.name.partition("->")[0].rpartition(".")[0]
+
+    @property
     def blocked_ns(self) -> int:
         """How long the producer has waited for room, the present wait included."""
         since = self._blocked_since_ns

@@ -22,6 +22,7 @@ from ior.pipeline.clock import Clock
 from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger, StageBooks
 from ior.pipeline.pace import Slowest
+from ior.pipeline.settings import Batching
 from ior.snapshots import Snapshot
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class NodeContext:
         of: tuple[str, ...] = (),
         takes: Schema | None = None,
         gives: Mapping[str, Schema] | None = None,
+        batching: Batching = Batching(),  # noqa: B008 - frozen
         command: Command | None = None,
         lane: Lane | None = None,
         ports: tuple[str, ...] = (),
@@ -117,6 +119,7 @@ class NodeContext:
         self.of, self.command, self.lane = of, command, lane
         self.takes, self.gives = takes, gives or {}
         self.on_spawn: Callable[[Callable[[], Awaitable[object]]], None] | None = None
+        self.batching = batching
         self.log = logging.getLogger(f"ior.stage.{name}")
         self.books = StageBooks(out=dict.fromkeys(ports, 0))
         self._on_warning, self._on_stop = on_warning, on_stop

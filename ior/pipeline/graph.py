@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ior.pipeline.check import Member, check
+from ior.pipeline.settings import Settings
 from ior.pipeline.spec import PipelineSpec
 
 
@@ -18,6 +19,7 @@ class Graph(NamedTuple):
 
     members: dict[str, Member]
     directory: Path
+    settings: Settings = Settings()
 
 
 def build(spec: PipelineSpec) -> Graph:
@@ -26,4 +28,4 @@ def build(spec: PipelineSpec) -> Graph:
     Raises SpecError naming the stage and the key, with all findings in `findings`, and
     InputNotFound where the only thing wrong is a file to read that does not exist.
     """
-    return Graph(check(spec), spec.directory)
+    return Graph(check(spec), spec.directory, spec.settings)

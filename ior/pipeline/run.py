@@ -24,8 +24,6 @@ from ior.pipeline.wiring import Seams, wire
 from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot, Table
 
-CLOSE_DEADLINE_S = 2.0  # for each node's `close` after an abort
-
 
 class Run:
     """One run of a graph, from start to closed books.
@@ -45,8 +43,8 @@ class Run:
     ) -> None:
         self.started = anyio.Event()
         self.abandoned: list[str] = []
-        self._command = command
-        clock = clock or SystemClock()
+        self._command, self._settings = command, graph.settings
+        self._clock = clock = clock or SystemClock()
         self._warnings = Warnings(clock, on_warning)
         seams = Seams(
             clock=clock,
@@ -60,7 +58,9 @@ class Run:
         )
         self._workers, self._edges = wire(graph, seams)
         self._begun: list[Worker] = []
-        self._stopping = self._aborted = self._running = False
+        self._aborted = self._running = False
+        self._stopping = anyio.Event()
+        self._late = False  # aborted because the deadline has passed
         self._scope: anyio.CancelScope | None = None
         self._failure: IorError | None = None
         self._kernel: dict[str, int] | None = None
@@ -82,8 +82,7 @@ class Run:
             with anyio.CancelScope() as self._scope:
                 if self._aborted:
                     self._scope.cancel()
-                await self._start()
-                await self._work()
+                await self._start_and_work()
             self._account_for_abandoned()
         except BaseExceptionGroup as group:
             error = _only(group)
@@ -93,8 +92,24 @@ class Run:
         if self._failure is not None:
             raise self._failure
         if self.abandoned:
-            raise IorError(f"aborted; abandoned: {'; '.join(self.abandoned)}")
+            why = f"not done after {self._settings.drain_s:g} s (drain_s)"
+            why = why if self._late else "aborted"
+            raise IorError(f"{why}; abandoned: {'; '.join(self.abandoned)}")
         return self.ledger()
+
+    async def _start_and_work(self) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_deadline)
+            await self._start()
+            await self._work()
+            group.cancel_scope.cancel()
+
+    async def _watch_deadline(self) -> None:
+        """Abort what has not ended some time after it was asked to."""
+        await self._stopping.wait()
+        await self._clock.sleep(self._settings.drain_s)
+        self._late = True
+        self.abort()
 
     async def _start(self) -> None:
         """Start viewers, then consumers before producers, sources last; release the command."""
@@ -111,7 +126,7 @@ class Run:
             except Exception as error:
                 raise _failure(worker, error, "cannot start: ") from error
         self._running = True
-        if self._stopping:
+        if self._stopping.is_set():
             self._stop_sources()
         elif self._command is not None:
             self._command.release()
@@ -132,8 +147,24 @@ class Run:
                     await worker.drain()
 
     def _failed(self, worker: Worker, error: Exception) -> None:
+        """Note a failure; the run ends with it, but goes on first while others can."""
         self._note(worker, error)
-        self.stop()
+        if self._is_aside(worker):
+            said = f"it failed, the others go on: {_failure(worker, error)}"
+            self._warnings.warn(worker.ctx.name, said)
+        else:
+            self.stop()
+
+    def _is_aside(self, failed: Worker) -> bool:
+        """Return whether the graph still does its work without `failed`."""
+        if isinstance(failed.node, Source) or makes_calls(failed.node):
+            return False
+        alive: set[str] = set()
+        for name, worker in self._workers.items():  # producers before their consumers
+            fed = isinstance(worker.node, Source) or alive.intersection(worker.producers)
+            if fed and not worker.failed:
+                alive.add(name)
+        return any(not any(self._workers[name].outputs.values()) for name in alive)
 
     def _note(self, worker: Worker, error: Exception) -> None:
         if self._failure is None:
@@ -149,7 +180,7 @@ class Run:
                 self._kernel = self._kernel_books()
             except Exception:  # of a source that never came to life
                 self._kernel = {}
-        deadline = CLOSE_DEADLINE_S if self._aborted else float("inf")
+        deadline = self._settings.abort_s if self._aborted else float("inf")
         for worker in reversed(self._begun):
             with anyio.move_on_after(deadline, shield=True) as scope:
                 try:
@@ -164,7 +195,7 @@ class Run:
 
     def stop(self) -> None:
         """Ask for an orderly end; may be called at any time, and again."""
-        self._stopping = True
+        self._stopping.set()
         if self._running:  # before that, `_start` does it at its end
             self._stop_sources()
 
@@ -179,7 +210,8 @@ class Run:
 
     def abort(self) -> None:
         """Cancel what is left of the run; `abandoned` and the error of `run` name it."""
-        self._stopping = self._aborted = True
+        self._aborted = True
+        self._stopping.set()
         if self._scope is not None:
             self._scope.cancel()
 
@@ -224,10 +256,12 @@ class Run:
     def _account_for_abandoned(self) -> None:
         if self._scope is None or not self._scope.cancelled_caught:
             return
-        for worker in reversed(self._begun):
-            if not worker.finished.is_set():
-                rows, name = worker.in_hand(), f"'{worker.ctx.name}'"
-                self.abandoned.append(f"{name} with {rows:,} rows" if rows else name)
+        open_ = [worker for worker in reversed(self._begun) if not worker.finished.is_set()]
+        # What has nothing in hand only waits for the others; a source may have more to read.
+        holding = [w for w in open_ if w.in_hand() or isinstance(w.node, Source)]
+        for worker in holding or open_:
+            rows, name = worker.in_hand(), f"'{worker.ctx.name}'"
+            self.abandoned.append(f"{name} with {rows:,} rows" if rows else name)
 
 
 class _Nothing:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ior.pipeline import describe, registry
+from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Reserved
 from ior.pipeline.trials import Expect, Fault, Feed, Trial
 
@@ -48,6 +49,12 @@ def json_schema() -> Json:
         "type": "object",
         "properties": {
             "version": {"const": 1, "description": "The version of the format"},
+            "pipeline": {
+                "description": "What concerns the run as a whole",
+                "type": "object",
+                "properties": made.properties(Settings),
+                "additionalProperties": False,
+            },
             "stage": {
                 "description": "The stages by name: [stage.NAME]",
                 "type": "object",

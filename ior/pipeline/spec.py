@@ -18,9 +18,11 @@ import msgspec
 from ior.errors import InputNotFound, SpecError, UsageError
 from ior.pipeline import columns, registry
 from ior.pipeline.abc import Isolation, WhenFull
+from ior.pipeline.settings import Settings
 from ior.pipeline.trials import Trial
 
 DEFAULT_BATCHES = 8
+_TABLES = ("version", "pipeline", "stage", "test")
 
 
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +113,7 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
     nodes: dict[str, NodeSpec]
     directory: Path
     label: str
+    settings: Settings = Settings()
     tests: tuple[Trial, ...] = ()
 
 
@@ -135,8 +138,8 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{label}: {_place(str(error))}") from error
     findings = [
-        f"{label}: {registry.unknown('key', key, ('version', 'stage', 'test'))}"
-        for key in document.keys() - {"version", "stage", "test"}
+        f"{label}: {registry.unknown('key', key, _TABLES)}"
+        for key in document.keys() - set(_TABLES)
     ]
     version, tables = document.get("version"), document.get("stage")
     if version is None:
@@ -152,10 +155,22 @@ def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
             nodes[name] = parse_node(name, table)
         except SpecError as error:
             findings.append(f"{label}: stage '{name}': {error}")
+    settings = Settings()
+    try:
+        settings = convert(document.get("pipeline", {}), Settings)
+    except SpecError as error:
+        findings.append(f"{label}: [pipeline]: {error}")
     trials = _trials(document.get("test", []), label, findings)
     if findings:
         raise failed(findings)
-    return PipelineSpec(version=1, nodes=nodes, directory=directory, label=label, tests=trials)
+    return PipelineSpec(
+        version=1,
+        nodes=nodes,
+        directory=directory,
+        label=label,
+        settings=settings,
+        tests=trials,
+    )
 
 
 def _trials(tables: object, label: str, findings: list[str]) -> tuple[Trial, ...]:

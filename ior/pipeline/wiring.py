@@ -52,6 +52,7 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             of=member.of,
             takes=member.takes,
             gives=member.gives,
+            batching=graph.settings.batch,
             command=seams.command,
             lane=Lane(f"ior {name}") if member.isolation == "thread" else None,
             ports=tuple(outputs[name]),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
 from typing import Any
 
 import anyio
 import anyio.abc
+import numpy as np
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch, Schema
@@ -69,6 +70,11 @@ class Worker:
     def looks(self) -> bool:
         """Whether the node is a sink that takes snapshots and no rows."""
         return isinstance(self.node, Sink) and self.node.looks
+
+    @property
+    def producers(self) -> set[str]:
+        """The names of the nodes that this one takes from."""
+        return {edge.producer for edge in self.inputs}
 
     async def start(self) -> None:
         """Start the node. Raises what it raises."""
@@ -144,8 +150,9 @@ class Worker:
                 if batch is None:
                     break
                 books.made += len(batch)
-                await self._give(batch)
-                await checkpoint()
+                for part in _parts(batch, self.ctx.batching.max_calls):
+                    await self._give(part)
+                    await checkpoint()
         except Exception as error:
             self._fail(error)
         self._finish()
@@ -332,6 +339,15 @@ class Worker:
         for edges in self.outputs.values():
             for edge in edges:
                 edge.end()
+
+
+def _parts(batch: Batch, rows: int) -> Iterator[Batch]:
+    """Cut a batch into batches of at most so many rows."""
+    if len(batch) <= rows:
+        yield batch
+        return
+    for start in range(0, len(batch), rows):
+        yield batch.select(np.arange(start, min(start + rows, len(batch))))
 
 
 class _Stepped:

@@ -17,6 +17,7 @@ from ior.pipeline.context import NodeContext
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger, balance
 from ior.pipeline.pace import Slowest
+from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Buffer
 from ior.snapshots import Snapshot
 from ior.testing.clock import VirtualClock
@@ -51,6 +52,7 @@ def graph(
     of: Mapping[str, Sequence[str]] | None = None,
     buffers: Mapping[str, Buffer] | None = None,
     directory: Path | None = None,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
 ) -> Graph:
     """Return a graph of `nodes`, named producers first, wired by `inputs` (`NAME` or `NAME.port`).
 
@@ -68,7 +70,7 @@ def graph(
         members[name] = Member(
             node, tuple(wires), looks, buffer.batches, policy, takes=takes, gives=given
         )
-    return Graph(members, directory or Path())
+    return Graph(members, directory or Path(), settings)
 
 
 def _input(nodes: Mapping[str, Node], word: str) -> Input:

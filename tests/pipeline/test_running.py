@@ -217,9 +217,9 @@ async def test_a_start_that_breaks_names_the_stage() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
-async def test_a_failing_stage_ends_the_run_in_order() -> None:
+async def test_a_failing_stage_is_raised_once_the_others_have_ended() -> None:
     keep, behind = Keeping(), Keeping()
-    nodes = {"in": Endless(), "bad": Failing(at=3), "behind": behind, "keep": keep}
+    nodes = {"in": ListSource(batches(50)), "bad": Failing(at=3), "behind": behind, "keep": keep}
     run = Run(
         graph(nodes, {"bad": "in", "behind": "bad", "keep": "in"}, buffers={"bad": Buffer(1)})
     )

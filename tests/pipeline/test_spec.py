@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ior.errors import InputNotFound, SpecError, UsageError
+from ior.pipeline.graph import build
+from ior.pipeline.settings import Batching, Settings
 from ior.pipeline.spec import Buffer, PipelineSpec, add_filter, load, parse, set_value
 
 Own = Callable[..., PipelineSpec]
@@ -141,3 +143,22 @@ def test_a_filter_needs_calls(own: Own) -> None:
     spec = own(head='version = 1\n[stage.kernel]\nuse = "./own.py:Src"\n')
     with pytest.raises(UsageError, match=r"p\.toml makes no calls"):
         add_filter(spec, "pid == 1")
+
+
+def test_the_run_as_a_whole_has_keys_too(own: Own) -> None:
+    text = "[pipeline]\nmemory_mib = 64\ndrain_s = 1.5\nbatch = { max_calls = 512, max_ms = 5 }\n"
+    settings = build(own(text)).settings
+    assert settings == Settings(
+        memory_mib=64, drain_s=1.5, abort_s=2, batch=Batching(max_calls=512, max_ms=5)
+    )
+    assert build(own()).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("drian_s = 2", "drain_s"), ("drain_s = 0", "drain_s"), ("batch.max_calls = 99999", "16384")],
+)
+def test_a_key_of_the_run_that_is_wrong(own: Own, key: str, names: str) -> None:
+    with pytest.raises(SpecError, match="pipeline") as caught:
+        own(f"[pipeline]\n{key}\n")
+    assert names in str(caught.value)

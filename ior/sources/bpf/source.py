@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
+from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
 from ior.pipeline import abc
 from ior.sources.bpf import records, selection
@@ -31,7 +31,7 @@ from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
 from ior.units import parse_size
 
-_FILL_S = 0.02  # a ring with little in it is left to fill: large batches cost less a call
+# A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
 _FILL_LEAST_S = 0.001
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
@@ -39,7 +39,6 @@ _SETTLE_S = 0.5  # how long programs that were running at the detach may take to
 _SUSPEND_NS = 1_000_000  # no suspend is shorter
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
 _TURN_MARGIN = records.STRIDE * 512
-_BUSY_BYTES = records.STRIDE * MAX_CALLS // 2  # with this much waiting there is no wait
 _MIB = 1 << 20
 # Plain numbers: arithmetic with enum members costs microseconds a batch.
 _ENTER, _EXIT, _ASKED = int(Flag.ENTER), int(Flag.EXIT), int(Flag.ASKED)
@@ -114,7 +113,6 @@ class BpfSource(abc.Source):
             config.families, config.kinds, config.syscalls, config.exclude
         )
         self._ring_size = ring_bytes(config.ring_size)
-        self._fill_s = min(_FILL_S, self._ring_size / _FILL_BYTES_S)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
         if config.pid is not None and config.tid is not None:
             raise SpecError("pid and tid exclude each other")
@@ -136,6 +134,9 @@ class BpfSource(abc.Source):
         """
         await super().start(ctx)
         config = self.config
+        self._fill_s = min(ctx.batching.max_ms / 1000, self._ring_size / _FILL_BYTES_S)
+        # With this much waiting there is no wait.
+        self._busy_bytes = records.STRIDE * ctx.batching.max_calls // 2
         self._target = Target(config.pid, config.tid, ctx.command)
         with self._edited() as spec:
             self._object = spec.load()
@@ -206,7 +207,7 @@ class BpfSource(abc.Source):
         if not ring.pending_bytes:
             with anyio.move_on_after(_POLL_S):
                 await anyio.wait_readable(ring.fd)
-        if self._fill_s >= _FILL_LEAST_S and 0 < ring.pending_bytes < _BUSY_BYTES:
+        if self._fill_s >= _FILL_LEAST_S and 0 < ring.pending_bytes < self._busy_bytes:
             await anyio.sleep(self._fill_s)
 
     def _ended(self) -> bool:
@@ -254,7 +255,7 @@ class BpfSource(abc.Source):
         if until == calls.consumer_position():
             return None
         self._ids.learn(self._announced(names))
-        slab = calls.drain_fixed(records.STRIDE, MAX_CALLS, until=until)
+        slab = calls.drain_fixed(records.STRIDE, self.ctx.batching.max_calls, until=until)
         if not len(slab):
             return None
         batch = self._batch(slab.reshape(-1).view(records.RECORD))
