@@ -72,4 +72,6 @@ def test_a_probe_of_ones_own(tmp_path: Path) -> None:
 
 def test_there_is_no_example_that_nobody_runs() -> None:
     run_here = {"pipeline.toml", "tested.toml", "slow_files.py", "own_probe.py", "own_probe.bpf.c"}
+    run_here |= {"own_stages.toml", "extensions.py", "bursts.py", "sqlite_sink.py"}
+    run_here |= {"from_csv.toml", "csv_source.py"}  # tests/pipeline/test_own_examples.py
     assert {path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"} == run_here
