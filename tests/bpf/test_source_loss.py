@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing import MODES, Traced, program
+from tracing import MODES, Traced, compiled, program, trace
+
+from ior.pipeline.run import Run
 
 pytestmark = pytest.mark.kernel
 
@@ -161,3 +165,39 @@ def test_nothing_is_lost_in_a_ring_that_is_large_enough(tmp_path: Path, pairing:
     assert traced.ledger.kernel["lost"] == 0
     assert not traced.unmatched
     assert not traced.warnings
+
+
+SPIN = r"""
+static void *spins(void *x) { for (;;) syscall(SYS_getppid); }
+int main(int argc, char **argv) {
+	pthread_t threads[4];
+	char byte;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, spins, NULL);
+	write(1, "", 1);
+	read(0, &byte, 1);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_trace_of_what_runs_begins_and_ends_at_one_instant(pairing: str) -> None:
+    """However long it takes to attach: no call has half of itself recorded but those in flight."""
+
+    def stop_soon(run: Run) -> None:
+        time.sleep(0.02)
+        run.stop()
+
+    with subprocess.Popen(
+        [compiled(SPIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as spinning:
+        assert spinning.stdout is not None
+        spinning.stdout.read(1)
+        traced = trace(pairing=pairing, syscalls=["getppid"], on_start=stop_soon)
+        assert spinning.stdin is not None
+        spinning.stdin.close()
+    assert traced.of("getppid", pid=spinning.pid)
+    assert set(traced.causes) <= {"in flight at start", "in flight at end"}
+    ends = [row for row in traced.unmatched if row["pid"] == spinning.pid]
+    assert len(ends) <= 2 * 4  # one at the start and one at the end of each thread

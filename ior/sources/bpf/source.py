@@ -122,6 +122,7 @@ class BpfSource(abc.Source):
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
         self._final: Mapping[str, int] = {}
+        self._wanted: npt.NDArray[np.uint8] | None = None
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
@@ -151,10 +152,15 @@ class BpfSource(abc.Source):
             syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
         )
         self._target.mark_before(self._object)
-        # The exit first: a call between the two then looks like one in flight at the start.
-        self._object.attach("on_newtask", "on_signal_deliver", "on_exec", "on_sys_exit")
-        self._object.attach("on_sys_enter")
+        self._object.attach(
+            "on_newtask", "on_signal_deliver", "on_exec", "on_sys_exit", "on_sys_enter"
+        )
         self._target.mark_after(self._object)
+        # Attaching takes milliseconds, one program after the other, and so does detaching.
+        # Records begin and end with this map instead, for enter and exit at one instant.
+        if self._stopping is None:
+            self._wanted = self._object.globals.array("wanted")
+            self._wanted[:] = selection.wanted(self._numbers)
         self._checked = time.monotonic()
 
     def _edited(self) -> ObjectSpec:
@@ -180,7 +186,6 @@ class BpfSource(abc.Source):
         spec.globals["boot_offset_ns"] = boot_offset_ns()
         spec.globals["hash_key"] = secrets.token_bytes(16)
         spec.globals["syscalls"] = selection.descriptions().tobytes()
-        spec.globals["wanted"] = selection.wanted(self._numbers).tobytes()
         return spec
 
     async def read(self) -> Batch | None:
@@ -229,6 +234,8 @@ class BpfSource(abc.Source):
         """Detach; what is in the ring is still read. May be called before `start` has finished."""
         if self._stopping is None:
             self._stopping = time.monotonic()
+            if self._wanted is not None:
+                self._wanted[:] = 0
             if self._object is not None:
                 self._object.detach()
             if self._books is not None:
