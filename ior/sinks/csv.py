@@ -160,7 +160,8 @@ class CellWriter:
         empty = column.empty
         if column.kind == "text":
             return list(map(self._quoted(batch.names).__getitem__, values.tolist()))
-        if column.kind in ("syscall", "family", "errno", "state"):
+        named = column.kind in ("syscall", "family", "state")
+        if named or (column.kind == "errno" and self._terminal):  # files hold numbers
             decode = decoder(column.kind, batch)
             assert decode is not None
             return self._cached((column.kind, empty, batch.origin.arch), decode, empty, values)

@@ -18,6 +18,7 @@ from ior import syscalls
 
 pytestmark = pytest.mark.kernel
 
+ENOENT = str(errno.ENOENT)  # a file holds numbers
 OPENS = ("open", "openat", "openat2", "creat")
 
 
@@ -44,7 +45,7 @@ def test_rows_are_csv_and_every_open_has_an_absolute_path(tmp_path: Path) -> Non
     assert (etc["comm"], etc["ret"], etc["is_error"]) == ("ls", etc["fd"], "false")
     missing = [row for row in opened if row["ret"] == "-2"]
     assert {(row["errno"], row["fd"], row["is_error"]) for row in missing} == {
-        ("ENOENT", "-1", "true")
+        (ENOENT, "-1", "true")
     }
 
 
@@ -61,7 +62,7 @@ def test_a_failing_command_passes_its_status_on(tmp_path: Path) -> None:
     assert done.code == 2
     assert "/no/such/place" in done.err
     looked = [row for row in done.rows if row["file"] == "/no/such/place"]
-    assert {row["errno"] for row in looked} == {"ENOENT"}
+    assert {row["errno"] for row in looked} == {ENOENT}
 
 
 OPEN_EACH_WAY = """
@@ -91,7 +92,7 @@ def test_every_way_to_open_shows_the_absolute_path(tmp_path: Path, tree: Path) -
         ("openat", f"{tree}/two", ""),
         ("openat2", f"{tree}/three", ""),
         ("creat", f"{tree}/made", ""),
-        ("creat", f"{tree}/no/such/made", "ENOENT"),
+        ("creat", f"{tree}/no/such/made", ENOENT),
     ]
 
 
@@ -106,8 +107,9 @@ def by_strace(log: Path) -> Iterator[tuple[str, int, str, str | None]]:
         found = _CALL.match(line)
         if found and found[3] != "?":
             fd = _FD.match(found[2])
-            ret = -getattr(errno, found[4]) if found[4] else int(found[3])
-            yield found[1], ret, found[4] or "", fd[2] if fd else None
+            number = getattr(errno, found[4]) if found[4] else 0
+            ret = -number if number else int(found[3])
+            yield found[1], ret, str(number or ""), fd[2] if fd else None
 
 
 @pytest.mark.parametrize("pairing", ["kernel", "user"])

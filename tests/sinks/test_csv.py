@@ -67,7 +67,7 @@ async def test_every_column_in_order_with_empty_cells_where_there_is_nothing(
     rows = read(tmp_path / "o.csv")
     assert list(rows[0]) == [name for name in CALLS.names if name != "args"]
     opened, got, left = rows
-    assert (opened["syscall"], opened["errno"], opened["is_error"]) == ("openat", "ENOENT", "true")
+    assert (opened["syscall"], opened["errno"], opened["is_error"]) == ("openat", "2", "true")
     assert (opened["ret"], opened["bytes"], opened["gap_ns"]) == ("-2", "0", "")
     assert (opened["file"], opened["family"]) == ("/etc/passwd", "FS")
     assert (got["errno"], got["is_error"], got["file"], got["bytes"]) == ("", "false", "", "4096")
@@ -219,6 +219,18 @@ async def test_no_control_byte_reaches_a_terminal(node_context):
     shown = "".join(lines)
     assert not [c for c in shown if ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028"]
     assert "red" in shown
+    await sink.close()
+    os.close(controller)
+    os.close(terminal)
+
+
+async def test_a_terminal_shows_the_name_of_an_error(node_context):
+    controller, terminal = os.openpty()
+    sink = Csv(CsvConfig(path=os.ttyname(terminal), columns=["ret", "errno"]))
+    await sink.start(node_context())
+    await sink.process(calls(ret=[-2, 1]))
+    await sink.drain()
+    assert os.read(controller, 1000) == b"ret,errno\r\n-2,ENOENT\r\n1,\r\n"
     await sink.close()
     os.close(controller)
     os.close(terminal)
