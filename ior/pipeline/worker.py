@@ -8,8 +8,10 @@ has its turn. The plain methods of a node with a lane run there, its coroutines 
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -79,7 +81,8 @@ class Worker:
     async def start(self) -> None:
         """Start the node. Raises what it raises."""
         self.node.ctx = self.ctx
-        await self._settled(self._invoke(self.node.start, self.ctx))
+        with _cancelled_only_by_us():
+            await self._settled(self._invoke(self.node.start, self.ctx))
 
     async def close(self) -> None:
         """Close the node. Raises what it raises."""
@@ -123,7 +126,8 @@ class Worker:
         with anyio.CancelScope() as scope:
             self._spawned.append(scope)
             try:
-                await function()
+                with _cancelled_only_by_us():
+                    await function()
             except Exception as error:
                 self._fail(error)
 
@@ -161,7 +165,8 @@ class Worker:
         """Read; time counts as busy where the source computes, not where it waits."""
         step = _Stepped(self._settled(self._invoke(source.read)))
         try:
-            batch = await step
+            with _cancelled_only_by_us():
+                batch = await step
         finally:
             self._busy_ns += step.busy_ns
         if batch is not None and not isinstance(batch, Batch):
@@ -248,9 +253,10 @@ class Worker:
         self._since_ns = begin = time.perf_counter_ns()
         before = self._tolerance.before() if batch is not None else None
         try:
-            answer = self._invoke(method, *args)
-            if answer is not None and not isinstance(answer, (Batch, Mapping, list)):
-                answer = await self._settled(answer)
+            with _cancelled_only_by_us():
+                answer = self._invoke(method, *args)
+                if answer is not None and not isinstance(answer, (Batch, Mapping, list)):
+                    answer = await self._settled(answer)
             output = answer
             if output is not None:
                 self._check(output)
@@ -348,6 +354,20 @@ def _parts(batch: Batch, rows: int) -> Iterator[Batch]:
         return
     for start in range(0, len(batch), rows):
         yield batch.select(np.arange(start, min(start + rows, len(batch))))
+
+
+@contextmanager
+def _cancelled_only_by_us() -> Iterator[None]:
+    """Make a failure of a cancellation that a node brought about itself.
+
+    It would end the node's task and nothing else, and everybody would wait for the node.
+    """
+    try:
+        yield
+    except anyio.get_cancelled_exc_class() as error:
+        if anyio.current_effective_deadline() == -math.inf:
+            raise
+        raise RuntimeError("it was cancelled from within") from error
 
 
 class _Stepped:
