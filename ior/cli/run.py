@@ -62,7 +62,8 @@ class Run(Subcommand):
                 ledger=args.ledger,
                 fail_on_loss=args.fail_on_loss,
                 quiet=args.quiet,
-                status=overrides.describe(spec, command, args.duration),
+                announcement=overrides.describe(spec, command, args.duration),
+                status=args.status and not args.verbose,
                 reports=any(node.type == "report" for node in spec.nodes.values()),
             )
             return Session(graph, command, wishes).run()
@@ -90,6 +91,11 @@ def _add_outputs(parser: ArgumentParser) -> None:
     group.add_argument("--ledger", metavar="FILE", help="write the books of the run, as JSON")
     group.add_argument(
         "--fail-on-loss", action="store_true", help="exit with 3 when calls were lost"
+    )
+    group.add_argument(
+        "--status",
+        action="store_true",
+        help="on a terminal, keep a line with the rate, what was lost and the slowest stage",
     )
     group.add_argument("--print", action="store_true", help="print the pipeline and exit")
     group.add_argument(

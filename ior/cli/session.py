@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskStatus
 
-from ior.cli.console import say, warn
+from ior.cli.console import say
+from ior.cli.status import StatusLine
 from ior.errors import LossError
 from ior.host.command import Command
 from ior.host.memory import keep_freed_memory
@@ -31,7 +32,8 @@ class Wishes:
     ledger: str | None = None  # file for the books as JSON
     fail_on_loss: bool = False
     quiet: bool = False
-    status: str = ""  # said when the run has started
+    announcement: str = ""  # said when the run has started
+    status: bool = False  # keep a line about the run on the terminal
     reports: bool = False  # the books are shown by somebody else
     hushed: str = ""  # a stage whose warnings are not said
 
@@ -45,6 +47,7 @@ class Session:
     def __init__(self, graph: Graph, command: Command | None, wishes: Wishes) -> None:
         self.wishes, self.command = wishes, command
         self.ended_by: int | None = None
+        self._line = StatusLine(wanted=wishes.status and not wishes.quiet)
         self.run_: Run = Run(graph, command=command, on_warning=self._warn)
 
     def run(self) -> int:
@@ -55,6 +58,7 @@ class Session:
         try:
             ledger = anyio.run(self._run)
         finally:
+            self._line.clear()
             status = self._end_command()
             if self.wishes.ledger is not None:
                 write_statement(self.run_, self.wishes.ledger)
@@ -70,7 +74,7 @@ class Session:
 
     def _warn(self, node: str, message: str) -> None:
         if not self.wishes.quiet and node != self.wishes.hushed:
-            warn(node, message)
+            self._line.warn(node, message)
 
     async def _run(self) -> Ledger:
         failure: Exception | None = None
@@ -78,6 +82,7 @@ class Session:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._watch_signals)
             tasks.start_soon(self._announce)
+            tasks.start_soon(self._line.follow, self.run_)
             try:
                 ledger = await self.run_.run()
             except Exception as error:  # raised below: a task group would wrap it
@@ -102,8 +107,8 @@ class Session:
 
     async def _announce(self) -> None:
         await self.run_.started.wait()
-        if self.wishes.status and not self.wishes.quiet:
-            say(self.wishes.status)
+        if self.wishes.announcement and not self.wishes.quiet:
+            self._line.say(self.wishes.announcement)
         if self.wishes.duration_s is not None:
             await anyio.sleep(self.wishes.duration_s)
             self.run_.stop()

@@ -66,7 +66,7 @@ class Tap(Subcommand):
             wishes = Wishes(
                 duration_s=duration_s,
                 quiet=args.quiet,
-                status=overrides.describe(spec, command, args.duration),
+                announcement=overrides.describe(spec, command, args.duration),
                 reports=True,
                 hushed=name,
             )

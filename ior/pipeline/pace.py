@@ -49,6 +49,22 @@ class Slowest(msgspec.Struct, frozen=True):
         return f"{self.stage}: {self.says}"
 
 
+def between(before: Mapping[str, NodeTimes], now: Mapping[str, NodeTimes]) -> dict[str, NodeTimes]:
+    """Return the times from one reading to a later one, of the nodes that are in both."""
+    return {
+        name: NodeTimes(
+            max(node.starved_ns - before[name].starved_ns, 0),
+            max(node.busy_ns - before[name].busy_ns, 0),
+            {
+                edge: max(ns - before[name].blocked_ns.get(edge, 0), 0)
+                for edge, ns in node.blocked_ns.items()
+            },
+        )
+        for name, node in now.items()
+        if name in before
+    }
+
+
 def slowest(times: Mapping[str, NodeTimes], edges: Mapping[str, EdgeBooks]) -> Slowest | None:
     """Return the stage that sets the pace, None before anything has worked.
 

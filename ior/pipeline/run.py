@@ -28,7 +28,8 @@ from ior.snapshots import Snapshot, Table
 class Run:
     """One run of a graph, from start to closed books.
 
-    `started` is set when every node has started and the first read is under way.
+    `started` is set when every node has started and the first read is under way, `drained`
+    when every row is worked off and only those who show results have something to do.
     `on_warning` is called with the node's name and a message. `abandoned` says, after an
     abort, what was left undone, a sentence each.
     """
@@ -41,7 +42,7 @@ class Run:
         command: Command | None = None,
         on_warning: Callable[[str, str], None] | None = None,
     ) -> None:
-        self.started = anyio.Event()
+        self.started, self.drained = anyio.Event(), anyio.Event()
         self.abandoned: list[str] = []
         self._command, self._settings = command, graph.settings
         self._clock = clock = clock or SystemClock()
@@ -142,6 +143,8 @@ class Run:
                     await worker.finished.wait()
             self._warnings.flush()
             self._kernel = self._kernel_books()
+            self.drained.set()
+            await checkpoint()  # whoever waits for it is done with the terminal
             for worker in self._begun:
                 if worker.looks and not worker.failed:
                     await worker.drain()
