@@ -7,6 +7,8 @@ from argparse import ArgumentParser, Namespace
 from ior.errors import UsageError
 from ior.units import parse_seconds
 
+SELECTION = ("families", "kinds", "syscalls")  # each is an option, and `--no-` of it another
+
 
 def add_target(parser: ArgumentParser) -> None:
     """Add the options that say whom to trace."""
@@ -40,6 +42,13 @@ def add_selection(parser: ArgumentParser) -> None:
         metavar="A,B",
         help="these syscalls, by name or /regex/; families, kinds and syscalls add up",
     )
+    for name in SELECTION:
+        group.add_argument(
+            f"--no-{name}",
+            action="append",
+            metavar="A,B",
+            help=f"leave these {name} out; adds to what the pipeline leaves out",
+        )
     group.add_argument(
         "--where",
         action="append",
@@ -111,7 +120,8 @@ def check_target(args: Namespace) -> None:
         raise UsageError(f"{' and '.join(targets)} do not go together")
     if args.replay is not None:
         live = [*targets, *("--follow-forks" for _ in range(args.follow_forks))]
-        live += [f"--{name}" for name in ("families", "kinds", "syscalls") if getattr(args, name)]
+        live += [f"--{name}" for name in SELECTION if getattr(args, name)]
+        live += [f"--no-{name}" for name in SELECTION if getattr(args, f"no_{name}")]
         live += ["--pairing"] * (args.pairing is not None)
         if live:
             raise UsageError(

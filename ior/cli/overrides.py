@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ior import syscalls
-from ior.cli.options import words
+from ior.cli.options import SELECTION, words
 from ior.errors import FilterError, InputNotFound, SpecError, UsageError
 from ior.expr import compile_filter
 from ior.host import procs
@@ -36,9 +36,11 @@ def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
         spec = replay(spec, args.replay)
     if getattr(args, "demo", False):
         spec = replace_source(spec, "synthetic", {"profile": "moving", "rate": DEMO_RATE})
-    changes = _source_changes(args)
-    if changes or args.command is not None:
-        spec = with_keys(spec, bpf_source(spec), changes)
+    changes, selection = _source_changes(args), _selection(args)
+    if changes or selection or args.command is not None:
+        source = bpf_source(spec)
+        changes |= _selected(spec.nodes[source].keys, selection)
+        spec = with_keys(spec, source, changes)
         _check_follow(spec, args)
     for where in args.where or ():
         check_filter(where)
@@ -58,10 +60,6 @@ def _check_follow(spec: PipelineSpec, args: Namespace) -> None:
 def _source_changes(args: Namespace) -> dict[str, Any]:
     """Return the keys of the bpf source that the options set."""
     keys: dict[str, Any] = {}
-    selection = {name: words(getattr(args, name)) for name in ("families", "kinds", "syscalls")}
-    if any(selection.values()):
-        syscalls.select(selection["families"], selection["kinds"], selection["syscalls"])
-        keys |= selection
     if args.pid is not None:
         procs.process(args.pid)
         keys |= {"pid": args.pid, "tid": None}
@@ -75,6 +73,42 @@ def _source_changes(args: Namespace) -> dict[str, Any]:
     if args.pairing is not None:
         keys["pairing"] = args.pairing
     return keys
+
+
+def _selection(args: Namespace) -> dict[str, list[str]]:
+    """Return the words of the options that select, by their name; without those not given.
+
+    Raises UsageError for a word that names nothing.
+    """
+    given: dict[str, list[str]] = {}
+    for prefix in ("", "no_"):
+        some = {name: words(getattr(args, prefix + name)) for name in SELECTION}
+        if any(some.values()):
+            syscalls.select(some["families"], some["kinds"], some["syscalls"])
+            given |= {prefix + name: found for name, found in some.items()}
+    return given
+
+
+def _selected(keys: dict[str, Any], given: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the keys of the source that the options of selection change.
+
+    What is asked for replaces what the file asks for; what is left out adds to what the file
+    leaves out. Raises UsageError where nothing is left to trace.
+    """
+    changes: dict[str, Any] = {name: given[name] for name in SELECTION if name in given}
+    if "no_syscalls" in given:
+        old = keys.get("exclude", {})
+        out = {name: [*old.get(name, ()), *given[f"no_{name}"]] for name in SELECTION}
+        changes["exclude"] = {name: found for name, found in out.items() if found}
+    if changes:
+        chosen(keys | changes)
+    return changes
+
+
+def chosen(keys: dict[str, Any]) -> frozenset[int]:
+    """Return the numbers of the syscalls that a bpf source with these keys traces."""
+    families, kinds, names = (keys.get(name, ()) for name in SELECTION)
+    return syscalls.select(families, kinds, names, keys.get("exclude"))
 
 
 def check_filter(where: str) -> None:
@@ -183,15 +217,7 @@ def describe(spec: PipelineSpec, command: Command | None, duration: str | None) 
     traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
     if len(traces) != 1:
         return f"running {spec.label}, {until}"
-    keys = traces[0].keys
-    count = len(
-        syscalls.select(
-            keys.get("families", ()),
-            keys.get("kinds", ()),
-            keys.get("syscalls", ()),
-            keys.get("exclude"),
-        )
-    )
+    count = len(chosen(traces[0].keys))
     return f"tracing {count} syscall{'s' * (count != 1)} of {whom(spec, command)}, {until}"
 
 

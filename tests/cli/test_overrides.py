@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made import PIPELINE
 
+from ior import syscalls
 from ior.cli import options, overrides
 from ior.cli.run import Run
 from ior.errors import InputNotFound, UsageError
@@ -37,7 +39,7 @@ def args(*argv: str, command: list[str] | None = None) -> Namespace:
     return Namespace(**vars(parser.parse_args(argv)), command=command)
 
 
-def keys(*argv: str, command: list[str] | None = None) -> dict[str, object]:
+def keys(*argv: str, command: list[str] | None = None) -> dict[str, Any]:
     return overrides.apply(spec(), args(*argv, command=command)).nodes["kernel"].keys
 
 
@@ -73,6 +75,50 @@ def test_a_positive_selection_replaces_the_files_and_keeps_its_exclusions() -> N
     assert changed["syscalls"] == ["read", "/^open/"]
     assert changed["kinds"] == ["fd"]
     assert changed["exclude"] == {"syscalls": ["close"]}
+
+
+def test_an_exclusion_adds_to_the_files_and_leaves_its_selection() -> None:
+    changed = keys("--no-syscalls", "read,/^f?sync$/", "--no-kinds", "open", "--no-kinds", "exec")
+    assert changed["families"] == ["FS"]
+    assert changed["exclude"] == {
+        "syscalls": ["close", "read", "/^f?sync$/"],
+        "kinds": ["open", "exec"],
+    }
+    assert keys("--no-families", "network")["exclude"] == {
+        "syscalls": ["close"],
+        "families": ["network"],
+    }
+
+
+def test_what_is_asked_for_and_what_is_left_out_compose() -> None:
+    changed = keys("--families", "fs,ipc", "--no-kinds", "open", "--no-syscalls", "read")
+    selected = syscalls.select(
+        changed["families"], changed["kinds"], changed["syscalls"], changed["exclude"]
+    )
+    table = syscalls.table()
+    assert selected == {
+        nr
+        for nr, call in table.by_nr.items()
+        if call.family in ("FS", "IPC")
+        and call.kind != "open"
+        and call.name not in ("read", "close")
+    }
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--no-families", "FX"), "unknown family 'FX'"),
+        (("--no-kinds", "opem"), "unknown kind 'opem'; did you mean open"),
+        (("--no-syscalls", "raed"), "unknown syscall 'raed'; did you mean read"),
+        (("--no-families", "fs"), "leaves nothing to trace"),
+        (("--syscalls", "read", "--no-syscalls", "read"), "leaves nothing to trace"),
+        (("--syscalls", "close"), "leaves nothing to trace"),  # the file leaves it out
+    ],
+)
+def test_a_selection_that_is_refused(argv: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        keys(*argv)
 
 
 def test_a_target_replaces_the_files() -> None:

@@ -75,6 +75,15 @@ def test_rows_stay_clean_of_what_the_command_prints(tmp_path: Path) -> None:
     assert [row["ret"] for row in rows if row["syscall"] == "execve"] == ["0", "0"]
 
 
+def test_what_is_left_out_is_not_traced(tmp_path: Path) -> None:
+    line = ("run", "plain", "--kinds", "exec,open", "--families", "fs", "--no-syscalls", "/^open/")
+    done = run(tmp_path, *line, "--no-kinds", "fd", "--", "cat", "/etc/passwd")
+    assert done.returncode == 0, done.stderr
+    seen = {row["syscall"] for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert {"execve", "access"} <= seen
+    assert not {"openat", "read", "close", "fstat"} & seen
+
+
 def test_to_a_file_the_commands_output_is_its_own(tmp_path: Path) -> None:
     done = run(tmp_path, "run", "plain", "-o", "rows.csv", "-q", "--", "echo", "hello")
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
