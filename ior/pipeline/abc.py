@@ -44,8 +44,9 @@ WhenFull = Literal["block", "drop_newest", "drop_oldest"]
 Gives = Mapping[str, Schema | Sequence[Column]]
 """By port: a schema, or the columns that are added to (or replaced in) what arrives."""
 
-Isolation = Literal["inline", "thread"]
-"""Where a node's plain methods run: on the event loop, or in a thread of its own."""
+Isolation = Literal["inline", "thread", "process"]
+"""Where a node's methods run: on the event loop, plain ones in a thread of the node's own, or
+all in a process of its own, without privileges."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -140,6 +140,8 @@ class _Check:
     def _shape(self, spec: NodeSpec, node: Node) -> None:
         """Say what a node must have and what it cannot have."""
         looks = isinstance(node, Sink) and node.looks
+        if spec.isolation == "process" and (looks or isinstance(node, Source)):
+            self._say(spec, "key 'isolation': only what takes rows can be in another process")
         if isinstance(node, Source) or looks:
             if spec.inputs:
                 why = "it looks at stages, by 'of'" if looks else "a source has no inputs"

@@ -13,6 +13,7 @@ from ior.pipeline.graph import Graph
 from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import Slowest
+from ior.pipeline.process import apart
 from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot
 
@@ -54,7 +55,7 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             gives=member.gives,
             batching=graph.settings.batch,
             command=seams.command,
-            lane=Lane(f"ior {name}") if member.isolation == "thread" else None,
+            lane=Lane(f"ior {name}") if member.isolation != "inline" else None,
             ports=tuple(outputs[name]),
             on_warning=seams.warnings.warn,
             snapshot=seams.snapshot,
@@ -62,8 +63,9 @@ def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]
             slowest=seams.slowest,
             on_stop=seams.stop,
         )
+        node = apart(member.node) if member.isolation == "process" else member.node
         workers[name] = Worker(
-            member.node, context, inputs, outputs[name], seams.on_failure, on_error=member.on_error
+            node, context, inputs, outputs[name], seams.on_failure, on_error=member.on_error
         )
     for ports in outputs.values():
         for fan in ports.values():  # whoever never waits gets its batch first

@@ -86,6 +86,8 @@ class Worker:
 
     async def close(self) -> None:
         """Close the node. Raises what it raises."""
+        if self.ctx.lane is not None and self.ctx.lane.busy and hasattr(self.node, "kill"):
+            self.node.kill()
         try:
             await self._settled(self._invoke(self.node.close))
         finally:

@@ -55,8 +55,8 @@ UNREADABLE = [
         "stage 'k': key 'on_error': 'skip' is none of drop, fail",
     ),
     (
-        "version = 1\n[stage.k]\nisolation = 'process'\n",
-        "stage 'k': key 'isolation': 'process' is none of inline, thread",
+        "version = 1\n[stage.k]\nisolation = 'apart'\n",
+        "stage 'k': key 'isolation': 'apart' is none of inline, process, thread",
     ),
 ]
 
