@@ -32,6 +32,7 @@ from ior.testing.graphs import ListSource, context, graph
 Keys = msgspec.Struct | Mapping[str, Any] | None
 Rows = dict[str, list[dict[str, Any]]]
 
+_PATIENCE = 200  # times 10 ms
 _MANY = 100_000  # batches after `stop`: a source that gives more does not end
 
 
@@ -295,6 +296,11 @@ async def _lifecycle(
     await _settled(node.close())
     await _settled(node.close())
     left = _left() - before
+    for _ in range(_PATIENCE):  # a thread that was abandoned may be about to end
+        if not left:
+            break
+        await anyio.sleep(0.01)
+        left = _left() - before
     assert not left, f"left behind after it was cancelled and closed: {', '.join(sorted(left))}"
 
 
