@@ -349,6 +349,7 @@ class BpfSource(abc.Source):
         for ring in self._rings or ():
             ring.close()
         self._rings = None
+        self._wanted = None  # a view that would keep the map open
         self._object.close()
         self._object = None
         self._target.close()
