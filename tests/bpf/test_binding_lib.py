@@ -235,4 +235,5 @@ def test_without_privileges_the_capabilities_are_named(
     assert done.stderr == ""
     assert done.stdout.startswith("BpfPermissionError 77 bpf_object__load")
     assert "CAP_BPF and CAP_PERFMON" in done.stdout
+    assert "MEMLOCK" not in done.stdout
     assert done.stdout.count("\n") == 1

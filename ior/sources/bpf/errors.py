@@ -71,11 +71,12 @@ def failure(
 ) -> BpfError:
     """Return the error that fits a failed call.
 
-    EPERM becomes `BpfPermissionError`; a log from `program` becomes `VerifierError`.
+    EPERM becomes `BpfPermissionError`, whose hint is the capabilities alone: libbpf's guesses
+    (a limit of locked memory, a kernel without BPF) lead astray, and are in the log. A log
+    from `program` becomes `VerifierError`.
     """
     if errno == errno_codes.EPERM:
-        told = f"{hint}; {CAPABILITIES}" if hint else CAPABILITIES
-        return BpfPermissionError(call, errno, told, verifier_log)
+        return BpfPermissionError(call, errno, CAPABILITIES, verifier_log)
     if reason := verdict(verifier_log):
         lines = len(verifier_log.splitlines())
         told = f"the verifier rejects program '{program}': {reason} (of {lines} lines of log)"
