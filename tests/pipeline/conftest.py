@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from ior.pipeline.spec import PipelineSpec, parse
 
@@ -108,3 +109,10 @@ def own(tmp_path: Path) -> Callable[..., PipelineSpec]:
         return parse(head + rest, directory=tmp_path, label="p.toml")
 
     return make
+
+
+@pytest.fixture
+def nothing_blocks() -> Iterator[None]:
+    """Let a blocking call in the event loop raise: a graph has one loop for all its nodes."""
+    with blockbuster_ctx():
+        yield

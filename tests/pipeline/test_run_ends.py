@@ -15,7 +15,7 @@ from ior.pipeline.settings import Batching, Settings
 from ior.pipeline.spec import Buffer
 from ior.testing import ListSource, VirtualClock, graph, halves
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
 
 async def until(run: Run, name: str, rows: int) -> None:

@@ -29,7 +29,7 @@ from ior.pipeline.run import Run
 from ior.pipeline.spec import Buffer
 from ior.testing import ListSource, VirtualClock, graph, halves
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
 
 class Child:

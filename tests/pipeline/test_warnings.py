@@ -7,7 +7,7 @@ import pytest
 from ior.pipeline.context import MAX_WARNINGS, Warnings
 from ior.testing import VirtualClock, context
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
 
 
 async def test_a_kind_is_shown_once_a_second_and_its_repeats_counted() -> None:
