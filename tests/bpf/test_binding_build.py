@@ -160,3 +160,14 @@ def test_an_editable_install_builds_in_place(hook: ModuleType, packaged: Path) -
     assert (packaged / "ior/data/ior.bpf.o").exists()
     assert data["pure_python"] is False
     assert str(data["tag"]).startswith("py3-none-linux_")
+
+
+def test_a_build_without_programs_needs_no_clang(
+    hook: ModuleType, packaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `make run` installs for somebody who may install no compiler: it can replay."""
+    monkeypatch.setenv("IOR_WITHOUT_PROGRAMS", "1")
+    monkeypatch.setenv("PATH", "/nowhere")
+    made = hook.CustomBuildHook(str(packaged), {}, None, None, str(packaged / "dist"), "wheel")
+    made.initialize("editable", {})
+    assert not (packaged / "ior/data/ior.bpf.o").exists()
