@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
 import sys
 
 from ior.text import sanitise
@@ -11,9 +11,20 @@ from ior.text import sanitise
 
 def say(message: str, prefix: str = "ior: ") -> None:
     """Print one line on stderr; safe for a terminal whatever it quotes."""
-    # A reader of stderr that left must not turn a good run into a failed one.
-    with contextlib.suppress(BrokenPipeError):
-        print(prefix + sanitise(message), file=sys.stderr, flush=True)
+    put(f"{prefix}{sanitise(message)}\n")
+
+
+def put(text: str) -> None:
+    """Write to stderr as it is."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        # A reader of stderr that left, or a terminal that was closed, must not turn a good
+        # run into a failed one. The interpreter flushes once more at exit.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stderr.fileno())
+        os.close(null)
 
 
 def warn(node: str, message: str) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
-from ior.cli.console import say, warn
+from ior.cli.console import put, say, warn
 from ior.pipeline.ledger import EdgeBooks, Ledger
 from ior.pipeline.pace import NodeTimes, between, slowest
 from ior.pipeline.run import Run
@@ -85,16 +85,17 @@ class StatusLine:
         """Replace the line, unless somebody else has the terminal now."""
         if not self.visible or not _in_front():
             return
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        sys.stderr.write(f"\r{fit(f'ior: {text}', columns - 1).rstrip()}\x1b[K")
-        sys.stderr.flush()
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        except OSError:  # it was closed
+            return
+        put(f"\r{fit(f'ior: {text}', columns - 1).rstrip()}\x1b[K")
         self._shown = True
 
     def clear(self) -> None:
         """Take the line away."""
         if self._shown and _in_front():
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            put("\r\x1b[K")
         self._shown = False
 
     async def follow(self, run: Run) -> None:

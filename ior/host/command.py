@@ -21,6 +21,7 @@ from typing import NamedTuple, NoReturn, Self
 from ior.errors import CommandNotExecutable, CommandNotFound, IorError, UsageError
 
 _READY = b"ready\n"
+_SHEBANG_BYTES = 256  # BINPRM_BUF_SIZE of <linux/binfmts.h>: as much as the kernel looks at
 
 
 class Identity(NamedTuple):
@@ -61,8 +62,8 @@ def calling_user(environ: Mapping[str, str] = os.environ) -> Identity | None:
 def resolve(program: str, search: str | None = None) -> str:
     """Return the file that `program` means, looked up in `search` (by default PATH).
 
-    Raises CommandNotFound, or CommandNotExecutable if only files that cannot be executed
-    have the name.
+    Raises CommandNotFound (also for a script whose interpreter is missing), or
+    CommandNotExecutable if only files that cannot be executed have the name.
     """
     if not program:
         raise CommandNotFound("the command's name is empty")
@@ -84,11 +85,30 @@ def resolve(program: str, search: str | None = None) -> str:
         elif not os.access(candidate, os.X_OK):
             refused = refused or f"cannot execute '{candidate}': permission denied"
         else:
+            _check_interpreter(candidate)
             return candidate
     if refused and ("/" in program or "directory" not in refused):
         raise CommandNotExecutable(refused)
     where = "" if "/" in program else " in PATH"
     raise CommandNotFound(f"no command '{program}'{where}")
+
+
+def _check_interpreter(path: str) -> None:
+    """Refuse a script whose interpreter cannot be executed; `execve` would only later."""
+    try:
+        with open(path, "rb") as file:
+            first = file.read(_SHEBANG_BYTES).partition(b"\n")[0]
+    except OSError:  # a file may be executable and not readable
+        return
+    words = first[2:].split(maxsplit=1) if first.startswith(b"#!") else []
+    if not words:
+        return
+    interpreter = os.fsdecode(words[0])
+    if not os.path.exists(interpreter):
+        raise CommandNotFound(f"cannot execute '{path}': its interpreter {interpreter} is missing")
+    if os.path.isdir(interpreter) or not os.access(interpreter, os.X_OK):
+        said = f"its interpreter {interpreter} cannot be executed"
+        raise CommandNotExecutable(f"cannot execute '{path}': {said}")
 
 
 class Command:

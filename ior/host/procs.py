@@ -58,7 +58,7 @@ def process(pid: int, proc: Path = Path("/proc")) -> Process:
     """
     found = read(pid, proc) if pid > 0 else None
     if found is None or found.ended:
-        raise NoSuchTarget(f"no process with pid {pid}")
+        raise no_process(pid)
     if found.pid != pid:
         raise UsageError(
             f"{pid} is a thread of process {found.pid}: use --tid {pid} or --pid {found.pid}"
@@ -70,5 +70,15 @@ def thread(tid: int, proc: Path = Path("/proc")) -> Process:
     """Return the running thread `tid`. Raises NoSuchTarget if it is gone."""
     found = read(tid, proc) if tid > 0 else None
     if found is None or found.state in "ZX":
-        raise NoSuchTarget(f"no thread with tid {tid}")
+        raise no_thread(tid)
     return found
+
+
+def no_process(pid: int) -> NoSuchTarget:
+    """Return the error for a process that is gone."""
+    return NoSuchTarget(f"no process with pid {pid}")
+
+
+def no_thread(tid: int) -> NoSuchTarget:
+    """Return the error for a thread that is gone."""
+    return NoSuchTarget(f"no thread with tid {tid}")

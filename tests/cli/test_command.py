@@ -132,23 +132,42 @@ def test_an_empty_entry_of_path_is_the_current_directory(
     assert resolve("tool", "/nowhere:") == "./tool"
 
 
-@pytest.mark.parametrize(
-    ("text", "error", "code"),
-    [
-        ("just words\n", CommandNotExecutable, 126),
-        ("#!/no/such/interpreter\n", CommandNotFound, 127),
-    ],
-)
-def test_an_execve_that_fails_is_told_afterwards(
-    tmp_path: Path, text: str, error: type[IorError], code: int
-) -> None:
-    path = script(tmp_path / "tool", text)
+def test_an_execve_that_fails_is_told_afterwards(tmp_path: Path) -> None:
+    path = script(tmp_path / "tool", "just words\n")
     with Command.start([str(path)]) as command:
         command.release()
-        assert command.wait(20) == code
-        with pytest.raises(error) as caught:
+        assert command.wait(20) == 126
+        with pytest.raises(CommandNotExecutable) as caught:
             command.check()
-        assert caught.value.exit_code == code
+        assert caught.value.exit_code == 126
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("#!/no/such/interpreter", CommandNotFound),
+        ("#! /no/such/interpreter -x y", CommandNotFound),
+        ("#!/etc/passwd", CommandNotExecutable),
+        ("#!/etc", CommandNotExecutable),
+    ],
+)
+def test_a_script_without_an_interpreter_is_found_before_anything_starts(
+    tmp_path: Path, line: str, error: type[IorError]
+) -> None:
+    path = script(tmp_path / "tool", f"{line}\n")
+    with pytest.raises(error, match=r"its interpreter /\S+ (is missing|cannot be executed)$"):
+        resolve(str(path))
+
+
+def test_an_interpreter_may_vanish_later(tmp_path: Path) -> None:
+    shell = script(tmp_path / "shell", "#!/bin/sh\n")
+    path = script(tmp_path / "tool", f"#!{shell}\n")
+    with Command.start([str(path)]) as command:
+        shell.unlink()
+        command.release()
+        assert command.wait(20) == 127
+        with pytest.raises(CommandNotFound, match="interpreter is missing"):
+            command.check()
 
 
 def test_the_program_gets_its_name_as_it_was_typed(out: tuple[int, Path]) -> None:

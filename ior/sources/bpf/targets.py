@@ -13,6 +13,7 @@ from typing import Final
 
 from ior.errors import NoSuchTarget
 from ior.host.command import Command
+from ior.host.procs import no_process, no_thread
 from ior.sources.bpf.errors import BpfError
 from ior.sources.bpf.loader import Object
 
@@ -29,7 +30,7 @@ class Target:
         self.selective = not (pid is None and tid is None and command is None)
         self._pidfd = -1
         if tid is not None and not os.path.exists(f"/proc/{tid}"):
-            raise NoSuchTarget(f"there is no thread with tid {tid}")
+            raise no_thread(tid)
         if pid is not None:
             self._pidfd = _open(pid)
 
@@ -53,7 +54,7 @@ class Target:
         if self._tid is not None:
             loaded.globals["target_tid"] = 0
             if not loaded.iterate("list_followed"):
-                raise NoSuchTarget(f"there is no thread with tid {self._tid}")
+                raise no_thread(self._tid)
 
     @staticmethod
     def _mark_running(loaded: Object) -> None:
@@ -101,7 +102,7 @@ def _open(pid: int) -> int:
     try:
         return os.pidfd_open(pid)
     except OSError as error:
-        raise NoSuchTarget(f"there is no process with pid {pid}") from error
+        raise no_process(pid) from error
 
 
 def _has_ended(pidfd: int) -> bool:
