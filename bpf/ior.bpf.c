@@ -570,6 +570,20 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *ka)
 	return 0;
 }
 
+/* A thread ends: what a fatal signal interrupted can neither restart nor return any more. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_task_end, struct task_struct *task)
+{
+	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
+
+	if (!s || s->parked == PARKED_NONE || (s->parked == PARKED_CALL && user_pairing))
+		return 0;
+	s->parked = PARKED_NONE;
+	s->rec.flags |= IOR_F_ENDED;
+	send(s);
+	return 0;
+}
+
 SEC("tp_btf/task_newtask")
 int BPF_PROG(on_newtask, struct task_struct *task, __u64 clone_flags)
 {

@@ -25,7 +25,7 @@ _BOTH: Final = int(Flag.ENTER | Flag.EXIT)
 _APART: Final = int(Flag.BREAK | Flag.FRESH)
 _SIGNALLED: Final = int(Flag.INTERRUPTED | Flag.RESTARTED)
 _OFTEN_READ: Final = ("enter_ns", "exit_ns", "ret", "pid", "tid", "nr", "flags")
-_TOLD_AT_EXIT: Final = int(Flag.EXIT | Flag.INTERRUPTED | Flag.UNREADABLE)
+_TOLD_AT_EXIT: Final = int(Flag.EXIT | Flag.INTERRUPTED | Flag.UNREADABLE | Flag.ENDED)
 
 
 class Cause(Enum):
@@ -37,7 +37,7 @@ class Cause(Enum):
     SKIPPED = "skipped"  # the kernel skipped a run of a program
     DENIED = "denied"  # a return without an enter: seccomp refused the call
     NO_EXIT = "no exit"  # the thread entered another call without returning
-    GONE = "thread ended"  # its thread id has come back as another thread
+    GONE = "thread ended"  # it ended in this call, or its id has come back as another thread
     ENDED = "in flight at end"  # it had not returned when the trace ended
     INTERRUPTED = "interrupted at end"  # a signal stopped it; no restart was seen to the end
     OVERFLOW = "overflow"  # more than max_pending calls were waiting

@@ -133,8 +133,11 @@ class _Fold:
             self._joined += 1
         if flags & Flag.INTERRUPTED:
             self._give_up(tid, at)
-            self._waiting[tid] = row
             self._place[row] = -1
+            if flags & Flag.ENDED:
+                self._gone.append(row)
+                return
+            self._waiting[tid] = row
             if len(self._waiting) > self._limit:
                 self._give_up(next(iter(self._waiting)), at)
 

@@ -192,3 +192,13 @@ def test_names_of_held_parts_are_those_of_their_own_batch() -> None:
     told.take(first, told.records([AGAIN], 2000, ret=3, comm="one")).end()
     assert told.column("file") == ["/a"]
     assert told.column("comm") == ["one"]
+
+
+def test_what_was_interrupted_for_good_does_not_wait() -> None:
+    told = Told()
+    killed = Flag.INTERRUPTED | Flag.ENDED
+    told.take(told.records([STOPPED, AGAIN | killed, WHOLE | Flag.FRESH], ret=[-512, -512, 0]))
+    assert told.causes == ["thread ended"]
+    assert told.column("ret") == [0]
+    assert told.stage.snapshot().pending == told.ctx.books.held == 0
+    assert told.ctx.books.joined == 1

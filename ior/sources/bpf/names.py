@@ -25,6 +25,7 @@ from ior.text import escape
 
 _HEADER = struct.Struct(records.NAME_STRUCT)
 _LOST: Final = "unknown"
+_ID_BYTES: Final = 120  # what one id takes in the tables here, whatever its text, measured
 
 # include/uapi/linux/magic.h; what the kernel calls a file that has no place in a directory
 _PSEUDO: Final = {
@@ -101,7 +102,10 @@ class _Generation:
 
 
 class NameIds:
-    """What the programs have announced, bounded to about `budget` bytes of text."""
+    """What the programs have announced, bounded to about `budget` bytes.
+
+    Ids count too: every process has one of its own, and most have no text of their own.
+    """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
@@ -117,7 +121,8 @@ class NameIds:
     @property
     def over_budget(self) -> bool:
         """Tell whether `turn` is due."""
-        return self._young.names.size_bytes > self._budget
+        young = self._young
+        return young.names.size_bytes + len(young.codes) * _ID_BYTES > self._budget
 
     @property
     def unknown(self) -> int:

@@ -57,7 +57,7 @@ class BpfConfig(abc.Config, frozen=True):
     Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
     same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
     is where halves are matched. `ring_size` and `names_ring_size` are powers of two of at
-    least a page; `names_mib` bounds the text kept in user space. `probe_reads` makes the
+    least a page; `names_mib` bounds what names take in user space. `probe_reads` makes the
     programs read as on kernels before 6.2.
     """
 
@@ -152,9 +152,8 @@ class BpfSource(abc.Source):
             syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
         )
         self._target.mark_before(self._object)
-        self._object.attach(
-            "on_newtask", "on_signal_deliver", "on_exec", "on_sys_exit", "on_sys_enter"
-        )
+        self._object.attach("on_newtask", "on_signal_deliver", "on_exec", "on_task_end")
+        self._object.attach("on_sys_exit", "on_sys_enter")
         self._target.mark_after(self._object)
         # Attaching takes milliseconds, one program after the other, and so does detaching.
         # Records begin and end with this map instead, for enter and exit at one instant.
