@@ -23,6 +23,7 @@ import anyio.abc
 import msgspec
 
 from ior.calls import Batch, Schema, family_of
+from ior.host import own
 from ior.host.privileges import give_up
 from ior.pipeline.abc import Context, Node, Output, Sink, Stage
 from ior.pipeline.context import NodeContext
@@ -88,6 +89,7 @@ class _Apart:
         self._pid = os.fork()
         if not self._pid:
             _child(self.node, ctx, theirs)
+        own.add(self._pid)
         theirs.close()
         self._ask(_Request("start"))
 
@@ -130,6 +132,7 @@ class _Apart:
 
     def _reap(self) -> int:
         pid, self._pid = self._pid, 0
+        own.discard(pid)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if pid else 0
 
     def _ask(self, request: _Request) -> Output:

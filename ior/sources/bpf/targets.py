@@ -12,6 +12,7 @@ import select
 from typing import Final
 
 from ior.errors import NoSuchTarget
+from ior.host import own
 from ior.host.command import Command
 from ior.host.procs import no_process, no_thread
 from ior.sources.bpf.errors import BpfError
@@ -40,7 +41,9 @@ class Target:
             self._mark(loaded, self._command.pid, ARMED)
         if self._pidfd >= 0:
             self._set(loaded, self._pidfd, FOLLOWED)
-        self._mark(loaded, os.getpid(), EXCLUDED)
+        for pid in own.processes():
+            with contextlib.suppress(NoSuchTarget):  # a stage's process may have crashed
+                self._mark(loaded, pid, EXCLUDED)
         self._mark_running(loaded)
 
     def mark_after(self, loaded: Object) -> None:
