@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ior.cli.session import Session, Wishes
+from ior.host.command import Command
+from ior.pipeline.graph import build
+from ior.pipeline.spec import parse
+
 ROOT = Path(__file__).parents[2]
 IOR = [sys.executable, "-m", "ior"]
 
@@ -184,3 +189,18 @@ def test_under_sudo_the_command_and_the_files_are_the_callers(tmp_path: Path) ->
     )
     assert (done.returncode, done.stdout) == (0, "65534\n"), done.stderr
     assert (tmp_path / "trace.ior").stat().st_uid == 65534
+
+
+def test_a_command_that_is_killed_while_the_probes_attach(tmp_path: Path) -> None:
+    pipeline = (
+        'version = 1\n[stage]\nkernel = { type = "bpf" }\n'
+        'pair = { type = "pair", inputs = "kernel" }\n'
+        'stats = { type = "stats", inputs = "pair" }\n'
+    )
+    graph = build(parse(pipeline, directory=tmp_path, label="p.toml"))
+    with Command.start(["touch", str(tmp_path / "made")]) as command:
+        os.kill(command.pid, signal.SIGKILL)
+        session = Session(graph, command, Wishes(quiet=True))
+        assert session.run() == 128 + signal.SIGKILL
+        assert session.run_.ledger().closed
+    assert not (tmp_path / "made").exists()
