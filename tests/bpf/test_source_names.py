@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from tracing import MODES, compiled, program, trace
 
@@ -303,3 +306,33 @@ def test_a_lost_name_is_unknown_counted_and_announced_again(tree: Path, pairing:
     later = traced.after(2)
     assert [r["file"] for r in later] == [p for p in truth[::360] for _ in range(3)]
     assert {r["file_state"] for r in later} == {""}
+
+
+def test_the_budget_of_the_configuration_holds_over_a_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mebibyte is not enough for these names: it is turned over, and none is wrong."""
+    for i in range(60):
+        folder = tmp_path / f"{i}"
+        folder.mkdir()
+        for j in range(200):
+            (folder / f"{j:0>200}").touch()
+    sizes: list[int] = []
+    turn = NameIds.turn
+
+    def counted(self: NameIds, waiting: npt.NDArray[np.uint64]) -> None:
+        sizes.append(self.names.size_bytes)
+        turn(self, waiting)
+
+    monkeypatch.setattr(NameIds, "turn", counted)
+    traced = program(WALK, str(tmp_path), names_mib=1)
+    truth = {str(tmp_path), *(str(path) for path in tmp_path.rglob("*"))}
+    assert len(sizes) >= 2, "the budget was never exceeded"
+    assert max(sizes) < 16 << 20  # a batch and the margin of a turn are above the budget
+    assert traced.ledger.kernel["names_lost"] == traced.ledger.kernel["lost"] == 0
+    looked = Counter(
+        r["file"] for r in traced.after() if r["syscall"] == "newfstatat" and not r["asked"]
+    )
+    assert looked.keys() == truth
+    assert min(looked.values()) >= 3
+    assert not [r for r in traced.rows if r["file_state"] == "unknown"]
