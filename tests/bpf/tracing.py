@@ -19,11 +19,12 @@ from typing import Any
 
 import anyio
 
-from ior.calls import Batch
+from ior.calls import MAX_CALLS, Batch
 from ior.host.command import Command
 from ior.pipeline.abc import Config, Sink
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
+from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource
 from ior.stages.pair import Pair
 from ior.testing import graph
@@ -142,11 +143,13 @@ def trace(
     cwd: Path | str | None = None,
     on_start: Callable[[Run], None] | None = None,
     pair: Mapping[str, Any] | None = None,
+    max_calls: int = MAX_CALLS,
     **keys: Any,
 ) -> Traced:
     """Trace a command, or what `keys` of the source say, to its end.
 
-    `on_start` is called in the event loop when everything is attached. The books must close.
+    A batch has at most `max_calls` rows. `on_start` is called in the event loop when everything
+    is attached. The books must close.
     """
     source = BpfSource(BpfSource.Config(**keys))
     rows, unmatched = Collect(), Collect()
@@ -156,7 +159,9 @@ def trace(
         "rows": rows,
         "unmatched": unmatched,
     }
-    graph_ = graph(nodes, {"pair": "kernel", "rows": "pair", "unmatched": "pair.unmatched"})
+    inputs = {"pair": "kernel", "rows": "pair", "unmatched": "pair.unmatched"}
+    settings = Settings(batch=Batching(max_calls=max_calls))
+    graph_ = graph(nodes, inputs, settings=settings)
     warnings: list[str] = []
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(tempfile.TemporaryFile())
