@@ -38,6 +38,8 @@ class Capture(WriterSink):
                 f"and gets {batch.schema.name}: use one capture for each"
             )
         await self.put(lambda: self._encoder.batch(batch))
+        if self.closed:
+            self.ctx.book(filtered=len(batch))
 
     async def drain(self) -> None:
         """Write the end with the source's counters, and complete the file."""

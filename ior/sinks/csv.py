@@ -72,13 +72,13 @@ class Csv(WriterSink):
         return super().connect(takes)
 
     async def process(self, batch: Batch) -> None:
-        """Write one batch. Raises SpecError if a chosen column does not exist."""
-        if self.closed:
-            return
+        """Write one batch; once nobody reads any more, rows are filtered. Raises SpecError."""
         first = not self._header
         if first:
             self._header = self._choose(batch.schema)
         await self.put(lambda: self._lines(batch, first))
+        if self.closed:  # not written, or not to its end
+            self.ctx.book(filtered=len(batch))
 
     async def tick(self, now_ns: int) -> None:  # noqa: ARG002 - the signature is the contract's
         """Notice a reader that left while nothing was written."""

@@ -53,7 +53,7 @@ def render(tables: Sequence[Table], *, columns: int, top: int) -> list[list[str]
         blocks |= dict(zip(members, lines, strict=True))
     for i, table in enumerate(tables):
         if i not in keyed:
-            single = len(table.rows) == 1
+            single = len(table.rows) == 1 and table.fields[-1].kind != "ratio"
             blocks[i] = _sentence(table, columns) if single else _align(table, columns)
     return [blocks[i] for i in range(len(tables))]
 

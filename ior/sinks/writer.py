@@ -19,7 +19,8 @@ class WriterSink(Sink):
     """A sink that writes one output, named by `path` of its config.
 
     `put` writes, `finish` completes the file. When nobody reads the output any more the run
-    is asked to end, and what still comes is taken and left unwritten.
+    is asked to end, and what still comes is taken and left unwritten, which a sink of rows books
+    as filtered.
     """
 
     output: Output | None = None

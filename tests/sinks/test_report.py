@@ -137,6 +137,14 @@ def test_a_distribution_is_drawn_with_thin_tails_joined():
     assert lines[4].count("█") == 2 * lines[3].count("█") == 24
 
 
+def test_a_distribution_in_one_bucket_is_a_distribution():
+    kinds = ("duration", "duration", "count", "ratio")
+    fields = tuple(map(Field, ("from", "below", "calls", "share"), kinds))
+    (lines,) = render([Table("Latency", fields, ((16, 32, 1, 1.0),))], columns=80, top=1)
+    assert lines[0] == "Latency"
+    assert lines[2].split()[-2:] == ["%", "█" * 24]
+
+
 def test_empty_tables_and_custom_kinds_are_shown():
     fields = (Field("who", "text"), Field("how", "odd"), Field("n", "ratio"))
     none, some = render(
