@@ -21,6 +21,10 @@ one line and exits with `exit_code`. The binding's own `BpfError` lives beside t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ior.findings import Code, Finding, Path, Problem, dotted
+
 
 class IorError(Exception):
     """Something that the user can understand and act on."""
@@ -74,11 +78,47 @@ class NotPermitted(IorError, PermissionError):
     exit_code = 77
 
 
+_EXIT = {Code.OUTPUT: OutputError.exit_code, Code.INPUT: InputNotFound.exit_code}
+
+
 class SpecError(IorError, ValueError):
-    """The pipeline does not check; `findings` are all that was found, one line each."""
+    """The pipeline does not check.
+
+    Whoever looks at one part raises it with a message and, where they are known, a `code`, a
+    `hint` what to do, and the `keys` of the table that it looked at; `problems` are these. What
+    the checker raises has `findings`: all that was found, with their places.
+    """
 
     exit_code = 78
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def __init__(
+        self, message: str, *, code: Code = Code.REFUSED, hint: str = "", keys: Path = ()
+    ) -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.problems: tuple[Problem, ...] = (Problem(code, message, hint, keys),)
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> SpecError:
+        """Return the error that says the first of `problems` and carries all."""
+        first = problems[0]
+        where = f"key '{dotted(first.keys)}': " if first.keys and not first.at_key else ""
+        error = cls(where + first.message, hint=first.help)
+        error.problems = tuple(problems)
+        return error
+
+    @classmethod
+    def found(cls, findings: Sequence[Finding]) -> SpecError:
+        """Return the error that says the first finding that is no warning and carries all.
+
+        Its exit code is that of outputs or inputs where nothing else is wrong.
+        """
+        errors = [finding for finding in findings if not finding.is_warning]
+        error = cls(str(errors[0]))
+        error.findings = tuple(findings)
+        codes = {_EXIT.get(finding.code, cls.exit_code) for finding in errors}
+        error.exit_code = codes.pop() if len(codes) == 1 else cls.exit_code
+        return error
 
 
 class FilterError(SpecError):
@@ -88,13 +128,21 @@ class FilterError(SpecError):
     the message is about.
     """
 
-    def __init__(self, message: str, source: str, start: int, end: int) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, source: str, start: int, end: int, code: Code = Code.FILTER_SYNTAX
+    ) -> None:
+        super().__init__(message, code=code)
         self.source, self.start, self.end = source, start, max(end, start + 1)
 
     def caret(self) -> str:
-        """Return the expression with a line of carets under the place that is wrong."""
-        return f"{self.source}\n{' ' * self.start}{'^' * (self.end - self.start)}"
+        """Return the line of the expression that is wrong, and carets under the place."""
+        begin = self.source.rfind("\n", 0, self.start) + 1
+        stop = self.source.find("\n", self.start)
+        stop = len(self.source) if stop < 0 else stop
+        begin = max(begin, self.start - 60)
+        stop = min(stop, max(self.start + 60, begin + 80))
+        carets = "^" * max(min(self.end, stop) - self.start, 1)
+        return f"{self.source[begin:stop]}\n{' ' * (self.start - begin)}{carets}"
 
 
 class CommandNotExecutable(IorError, PermissionError):

@@ -36,6 +36,7 @@ class Code(StrEnum):
     NOT_FOUND = "E303"
     IMPORT_FAILED = "E304"
     NOT_A_STAGE = "E305"
+    UNTRUSTED = "E306"
     UNKNOWN_INPUT = "E401"
     UNKNOWN_PORT = "E402"
     NO_ROWS = "E403"

@@ -82,6 +82,19 @@ def table(arch: str | None = None) -> Table:
     return Table(arch, [Syscall(int(r[column]), r[1], r[0], *r[2:5]) for r in known])
 
 
+KEYS = ("families", "kinds", "syscalls")
+"""The ways to choose syscalls."""
+
+
+def objection(key: str, word: str) -> str | None:
+    """Return what is wrong with one word of `families`, `kinds` or `syscalls`, None if nothing."""
+    try:
+        _union(table(), **{"families": (), "kinds": (), "syscalls": ()} | {key: (word,)})
+    except UsageError as error:
+        return str(error)
+    return None
+
+
 def _family(table_: Table, word: str) -> str:
     for family in table_.families:
         if family.lower() == word.lower():

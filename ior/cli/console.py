@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable
 
+from ior.findings import Finding
 from ior.text import sanitise
 
 
@@ -25,6 +27,13 @@ def put(text: str) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stderr.fileno())
         os.close(null)
+
+
+def say_findings(findings: Iterable[Finding]) -> None:
+    """Print what is wrong with a pipeline, a line each, with the help."""
+    for finding in findings:
+        for line in finding.lines():
+            say(line, prefix="")
 
 
 def warn(node: str, message: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ior.cli.abc import Subcommand
-from ior.cli.console import say
+from ior.cli.console import say, say_findings
 from ior.cli.doctor import Doctor
 from ior.cli.graph import Graph
 from ior.cli.presets import Presets
@@ -132,9 +132,10 @@ def _report(error: Exception) -> int:
     if found is None:
         say(f"{type(error).__name__}: {error}; run with IOR_DEBUG=1 for the traceback")
         return 1
-    findings = found.findings if isinstance(found, SpecError) else ()
-    more = f" (and {len(findings) - 1} more: see ior validate)" if len(findings) > 1 else ""
-    say(f"{found}{more}")
+    if isinstance(found, SpecError) and found.findings:
+        say_findings(found.findings)
+        return found.exit_code
+    say(str(found))
     if isinstance(found, FilterError):
         for line in found.caret().split("\n"):
             say(line, prefix="  ")

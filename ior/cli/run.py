@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from ior.cli import options, presets
 from ior.cli.abc import Subcommand
-from ior.cli.console import log_to_stderr
+from ior.cli.console import log_to_stderr, say_findings
 from ior.errors import InputNotFound, UsageError
 from ior.host.command import Command, resolve
 
@@ -52,6 +52,8 @@ class Run(Subcommand):
         from ior.cli.session import Session, Wishes  # noqa: PLC0415 - not for --help
 
         spec, graph = prepare(named, args)
+        if not args.quiet:
+            say_findings(graph.warnings)
         with contextlib.ExitStack() as stack:
             command = None
             if args.command is not None:

@@ -21,6 +21,7 @@ from ior.calls import Column
 from ior.errors import FilterError
 from ior.expr import tree
 from ior.expr.syntax import Constant, Inverse, Several, Syntax, Test, Value, short
+from ior.findings import Code
 from ior.names import FileState
 from ior.text import sanitise
 
@@ -107,18 +108,20 @@ class Fields:
         start, end = test.field.start_pos or 0, test.field.end_pos or 0
         if columns is None:
             message = _unknown("field", test.field, self._shown, "fields")
-            raise FilterError(message, source, start, end)
+            raise FilterError(message, source, start, end, Code.FILTER_FIELD)
         kind = columns[0].kind
         if kind not in _TAKEN:
-            raise FilterError(f"'{test.field}' cannot be used in a filter", source, start, end)
+            message = f"'{test.field}' cannot be used in a filter"
+            raise FilterError(message, source, start, end, Code.FILTER_FIELD)
         if not test.op and kind != "bool":
             message = f"'{test.field}' is {_WHAT[kind]} and must be compared"
             example = f"{test.field} {_EXAMPLE[kind]}"
-            raise FilterError(f"{message}, for example '{example}'", source, start, end)
+            message += f", for example '{example}'"
+            raise FilterError(message, source, start, end, Code.FILTER_VALUE)
         if test.op and test.op not in _TAKEN[kind]:
             taken = ", ".join(_TAKEN[kind])
             message = f"'{test.field}' is {_WHAT[kind]} and takes {taken}, not '{test.op}'"
-            raise FilterError(message, source, test.op_start, test.op_end)
+            raise FilterError(message, source, test.op_start, test.op_end, Code.FILTER_VALUE)
         values = [_value(columns[0], test, value, source) for value in test.values]
         if len(columns) == 1:
             return _leaf(columns[0], test.op, values)
@@ -144,7 +147,7 @@ def _value(column: Column, test: Test, value: Value, source: str) -> int | float
     try:
         return _meaning(column, test, value)
     except ValueError as error:
-        raise FilterError(str(error), source, value.start, value.end) from None
+        raise FilterError(str(error), source, value.start, value.end, Code.FILTER_VALUE) from None
 
 
 def _meaning(column: Column, test: Test, value: Value) -> int | float | str:

@@ -135,6 +135,7 @@ class Source(Node):
     """
 
     gives: ClassVar[Schema] = HALVES
+    reads: ClassVar[Sequence[str]] = ()  # the keys of `Config` that name files to read
 
     @abstractmethod
     def read(self) -> Batch | Awaitable[Batch | None] | None:
@@ -204,6 +205,7 @@ class Sink(Node):
     takes: ClassVar[Schema | None] = None
     needs: Sequence[str] = ()
     looks: ClassVar[bool] = False  # True: it has `of`, not `inputs`
+    writes: Sequence[str] = ()  # the keys of `Config` that name files to write
     tick_s: ClassVar[float | None] = None
     when_full: ClassVar[WhenFull] = "block"
 
@@ -222,3 +224,8 @@ class Sink(Node):
     def drain(self) -> Awaitable[None] | None:
         """Write what is still to be written; no more input comes."""
         return None
+
+
+def answers(node: Node) -> bool:
+    """Return whether a node can be looked at: a stage with a `snapshot` of its own."""
+    return isinstance(node, Stage) and type(node).snapshot is not Stage.snapshot

@@ -9,23 +9,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ior.pipeline.check import Member, check
+from ior.errors import SpecError
+from ior.findings import Finding
+from ior.pipeline.check import examine
+from ior.pipeline.member import Member
 from ior.pipeline.settings import Settings
 from ior.pipeline.spec import PipelineSpec
 
 
 class Graph(NamedTuple):
-    """Members by name, producers before their consumers; relative paths are `directory`'s."""
+    """Members by name, producers before their consumers; relative paths are `directory`'s.
+
+    `warnings` are what the checker found that keeps nothing from running.
+    """
 
     members: dict[str, Member]
     directory: Path
     settings: Settings = Settings()
+    warnings: tuple[Finding, ...] = ()
 
 
-def build(spec: PipelineSpec) -> Graph:
+def build(spec: PipelineSpec, *, files: bool = False) -> Graph:
     """Check a pipeline and make its nodes; nothing is opened or attached.
 
-    Raises SpecError naming the stage and the key, with all findings in `findings`, and
-    InputNotFound where the only thing wrong is a file to read that does not exist.
+    With `files` it is tried whether the files can be read and written that stages name.
+    Raises SpecError with all findings in `findings`.
     """
-    return Graph(check(spec), spec.directory, spec.settings)
+    checked = examine(spec, files=files)
+    if any(not finding.is_warning for finding in checked.findings):
+        raise SpecError.found(checked.findings)
+    return Graph(checked.members, spec.directory, spec.settings, tuple(checked.findings))

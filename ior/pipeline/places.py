@@ -68,7 +68,13 @@ class Places:
             path, offset = path[:-1], None
         return Place(1, 1)
 
-    def has(self, path: Path) -> bool:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Places) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __contains__(self, path: Path) -> bool:
         """Return whether the text itself says something at `path`."""
         return path in self._keys or path in self._values
 

@@ -8,6 +8,7 @@ installed package may give types too, by entry points; only one that is named is
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib
@@ -17,11 +18,13 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from ior.errors import SpecError
+from ior.findings import Code, choice
 from ior.pipeline import trust
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage
 from ior.pipeline.forms import stage_of
@@ -45,6 +48,8 @@ BUILTIN = {
 GROUP = "ior.stages"
 """The entry points by which an installed package gives types of its own."""
 
+_PACKAGE = "install the package into the Python that runs ior"
+
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:
     """Return the sentence for a word that is none of `choices`, with the nearest or all of them."""
@@ -64,21 +69,27 @@ def resolve(type_: str | None, use: str | None, directory: Path) -> type[Node]:
     SpecError, with a message that does not name the stage, when there is no such thing.
     """
     if type_ is not None and use is not None:
-        raise SpecError("'type' and 'use' exclude each other; give one of them")
+        message = "'type' and 'use' exclude each other"
+        raise SpecError(message, code=Code.TYPE_OR_USE, hint="give one of them", keys=("use",))
     if use is not None:
-        return _node_class(use, _used(use, directory))
+        return _node_class(use, _named(use, directory))
     if type_ is None:
-        raise SpecError("'type' is missing (or 'use', for a stage of your own)")
+        message = "'type' is missing (or 'use', for a stage of your own)"
+        hint = f"the types are {', '.join((*BUILTIN, *installed()))}"
+        raise SpecError(message, code=Code.TYPE_OR_USE, hint=hint)
     if type_ not in BUILTIN:
         found = installed()
         if type_ in found:
-            return _node_class(type_, _named(found[type_], f"type = '{type_}'", directory))
-        raise SpecError(unknown("type", type_, (*BUILTIN, *found)))
+            return _node_class(type_, _named(found[type_], directory))
+        hint = choice(type_, (*BUILTIN, *found))
+        message = f"unknown type '{type_}'"
+        raise SpecError(message, code=Code.UNKNOWN_TYPE, hint=hint, keys=("type",))
     module, name = BUILTIN[type_].split(":")
     try:
         return _node_class(type_, getattr(importlib.import_module(module), name))
     except ImportError as error:
-        raise SpecError(f"type '{type_}' cannot be imported: {error}") from error
+        message = f"type '{type_}' cannot be imported: {error}"
+        raise SpecError(message, code=Code.IMPORT_FAILED, keys=("type",)) from error
 
 
 def installed() -> dict[str, str]:
@@ -95,31 +106,81 @@ def default_isolation(type_: str | None, use: str | None) -> Isolation:
     return "inline" if use is None and type_ in BUILTIN else "thread"
 
 
-def _used(use: str, directory: Path) -> object:
-    return _named(use, f"use = '{use}'", directory)
+def is_own(type_: str | None, use: str | None) -> bool:
+    """Return whether a stage is not ior's own: its code runs when it is imported."""
+    return use is not None or (type_ is not None and type_ not in BUILTIN)
 
 
-def _named(place_and_name: str, what: str, directory: Path) -> object:
-    """Return what `FILE.py:NAME` or `module:NAME` names; messages begin with `what`."""
-    place, colon, name = place_and_name.rpartition(":")
+def look(type_: str | None, use: str | None, directory: Path) -> None:
+    """Look at what `type` or `use` names without running any of it. Raises SpecError.
+
+    That is: the type is installed; the file is there, is Python, and defines the name; the
+    package is there.
+    """
+    if use is None or type_ is not None:
+        if type_ not in installed():
+            resolve(type_, use, directory)
+        return
+    place, name = split(use)
+    if not is_file(place):
+        package = place.partition(".")[0]
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise _refuse(Code.NOT_FOUND, f"there is no package '{package}'", _PACKAGE)
+        return
+    path = directory / place
+    text = _read(path)
+    try:
+        tree = ast.parse(text, str(path))
+    except (SyntaxError, ValueError) as error:
+        raise _failed(error, path) from error
+    names = set(_defined(tree.body))
+    if name not in names and "*" not in names:
+        public = [word for word in sorted(names) if not word.startswith("_")]
+        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", choice(name, public))
+
+
+def _defined(body: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names that statements define at the top of a module."""
+    for statement in body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield statement.name
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name for alias in statement.names)
+        else:
+            yield from (n.id for n in ast.walk(statement) if isinstance(n, ast.Name))
+            yield from _defined([n for n in ast.iter_child_nodes(statement) if _states(n)])
+
+
+def _states(node: ast.AST) -> TypeGuard[ast.stmt]:
+    return isinstance(node, ast.stmt)
+
+
+def split(use: str) -> tuple[str, str]:
+    """Return the place and the name in `use`. Raises SpecError."""
+    place, colon, name = use.rpartition(":")
     if not (colon and place and name):
-        raise SpecError(f"{what} must be 'FILE.py:NAME' or 'package.module:NAME'")
-    if place.endswith(".py") or "/" in place:
-        path = directory / place
-        if not path.is_file():
-            raise SpecError(f"{what}: there is no file {path.resolve()}")
-        trust.check(path)
-        module = _load(path.resolve(), what)
-    else:
-        module = _import(place, what)
+        help_ = "write './file.py:NAME' or 'package.module:NAME'"
+        raise _refuse(Code.NOT_FOUND, f"'{use}' names no stage", help_)
+    return place, name
+
+
+def is_file(place: str) -> bool:
+    """Return whether the place in `use` is a file, not a module."""
+    return place.endswith(".py") or "/" in place
+
+
+def _named(place_and_name: str, directory: Path) -> object:
+    """Return what `FILE.py:NAME` or `module:NAME` names."""
+    place, name = split(place_and_name)
+    module = _load(directory / place) if is_file(place) else _import(place)
     if not hasattr(module, name):
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise SpecError(f"{what}: {unknown('name', name, public)}")
+        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", choice(name, public))
     found: object = getattr(module, name)
     return found
 
 
-def _import(module: str, what: str) -> ModuleType:
+def _import(module: str) -> ModuleType:
     """Import a module of a package that is installed or on PYTHONPATH; each part is looked at.
 
     The current directory is not searched unless it is named there.
@@ -136,57 +197,88 @@ def _import(module: str, what: str) -> ModuleType:
             if found is not None and found.origin not in (None, "built-in", "frozen"):
                 trust.check(Path(str(found.origin)))
             importlib.import_module(name)
-    except SpecError as error:
-        raise SpecError(f"{what}: {error}") from error
+    except SpecError:
+        raise
     except (Exception, SystemExit) as error:
-        raise SpecError(f"{what}: {_where(error, None)}") from error
+        raise _failed(error, None) from error
     finally:
         sys.path = searched
     return sys.modules[module]
 
 
-def _load(path: Path, what: str) -> ModuleType:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        help_ = "a path in 'use' starts at the pipeline's directory"
+        said = f"there is no file '{path}'" if not path.exists() else f"'{path}': {error.strerror}"
+        raise _refuse(Code.NOT_FOUND, said, help_) from None
+
+
+def _load(path: Path) -> ModuleType:
     """Import a file once per content: two stages of one file share its module."""
-    digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:16]
-    name = f"ior_use_{path.stem}_{digest}"
+    text, real = _read(path), path.resolve()
+    trust.check(path)
+    digest = hashlib.sha256(str(real).encode() + b"\0" + text).hexdigest()[:16]
+    name = f"ior_use_{real.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, real)
     if spec is None or spec.loader is None:
-        raise SpecError(f"{what}: {path} is not a Python file")
+        raise _refuse(Code.NOT_FOUND, f"'{path}' is not a Python file", "its name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # annotations in the file are resolved by this name
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise SpecError(f"{what}: {_where(error, path)}") from error
+        raise _failed(error, path) from error
     return module
 
 
-def _where(error: BaseException, path: Path | None) -> str:
+def _refuse(code: Code, message: str, help_: str) -> SpecError:
+    return SpecError(message, code=code, hint=help_, keys=("use",))
+
+
+def _failed(error: BaseException, path: Path | None) -> SpecError:
     """Say what an import raised and where: the last frame in `path`, else the last of all."""
-    said = f"{type(error).__name__}: {error}"
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    real = None if path is None else str(path.resolve())
+    place = ""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}"
-    stack = traceback.extract_tb(error.__traceback__)
-    ours = (__file__, importlib.__file__)
-    frames = [f for f in stack if not f.filename.startswith("<frozen") and f.filename not in ours]
-    mine = [f for f in frames if path is not None and f.filename == str(path)]
-    chosen = mine[-1] if mine else frames[-1] if path is None and frames else None
-    if chosen is None:
-        return said
-    return f"{chosen.filename}:{chosen.lineno}: {said}"
+        said = f"SyntaxError: {error.msg}"
+        place = f"{error.filename}:{error.lineno}: "
+    else:
+        stack = traceback.extract_tb(error.__traceback__)
+        ours = (__file__, importlib.__file__)
+        frames = [
+            f for f in stack if not f.filename.startswith("<frozen") and f.filename not in ours
+        ]
+        mine = [f for f in frames if f.filename == real]
+        chosen = mine[-1] if mine else frames[-1] if path is None and frames else None
+        if chosen is not None:
+            place = f"{chosen.filename}:{chosen.lineno}: "
+    if real is not None and place.startswith(f"{real}:"):
+        place = f"{path}{place.removeprefix(real)}"
+    help_ = "the code of the stage fails when it is imported; correct it there"
+    if isinstance(error, ModuleNotFoundError):
+        help_ = _PACKAGE
+    return _refuse(Code.IMPORT_FAILED, f"cannot be imported: {place}{said}", help_)
 
 
 def _node_class(word: str, found: object) -> type[Node]:
     if inspect.isclass(found):
         if not issubclass(found, (Source, Stage, Sink)):
-            raise SpecError(f"'{word}' is no Source, Stage or Sink of ior.pipeline.abc")
+            help_ = "a stage is a function, or a class that derives from one of ior's three"
+            message = f"'{word}' is no Source, Stage or Sink"
+            raise _refuse(Code.NOT_A_STAGE, message, help_)
         if inspect.isabstract(found):
             lacking = ", ".join(sorted(found.__abstractmethods__))
-            raise SpecError(f"'{word}' lacks the method {lacking}")
+            help_ = "a class has all methods of what it derives from"
+            message = f"'{word}' lacks the method {lacking}"
+            raise _refuse(Code.NOT_A_STAGE, message, help_)
         return found
     if inspect.isfunction(found) or callable(found):
         return stage_of(found)
-    raise SpecError(f"'{word}' is neither a function nor a class")
+    help_ = "a stage is a function from batch to batch, or a class"
+    raise _refuse(Code.NOT_A_STAGE, f"'{word}' is neither a function nor a class", help_)

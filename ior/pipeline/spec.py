@@ -8,21 +8,29 @@ names the file, the stage and the key.
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from ior.errors import InputNotFound, SpecError, UsageError
+from ior.findings import Code, Finding, Problem, choice, dotted
+from ior.findings import Path as At
 from ior.pipeline import columns, registry
 from ior.pipeline.abc import Isolation, WhenFull
+from ior.pipeline.collector import Collector
+from ior.pipeline.convert import convert
+from ior.pipeline.environment import expand
+from ior.pipeline.places import Places
 from ior.pipeline.settings import Settings
 from ior.pipeline.trials import Trial
 
 DEFAULT_BATCHES = 8
 _TABLES = ("version", "pipeline", "stage", "test")
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +97,7 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation | None = None
     enabled: bool = True
     keys: dict[str, Any] = {}
+    flawed: tuple[str, ...] = ()  # reserved keys that could not be parsed
 
     def table(self) -> dict[str, Any]:
         """Return the TOML table that parses to this."""
@@ -106,7 +115,9 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A whole pipeline. `label` is what messages call it, `directory` where its paths start.
 
-    `tests` are the `[[test]]` tables.
+    `places` index the text that it comes from; `said` names, for what the text does not say,
+    the option that did. `findings` are what was wrong with the text. `tests` are the
+    `[[test]]` tables.
     """
 
     version: int
@@ -115,6 +126,9 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     settings: Settings = Settings()
     tests: tuple[Trial, ...] = ()
+    places: Places = Places()
+    said: dict[At, str] = {}
+    findings: tuple[Finding, ...] = ()
 
 
 def load(path: Path) -> PipelineSpec:
@@ -122,84 +136,175 @@ def load(path: Path) -> PipelineSpec:
 
     Raises InputNotFound if it cannot be read, SpecError if it cannot be parsed.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path.name}: byte {error.start} is not UTF-8") from error
-    except OSError as error:
-        raise InputNotFound(f"cannot read the pipeline {path}: {error.strerror}") from error
-    return parse(text, directory=path.parent, label=path.name)
+    return _strict(survey_file(path))
 
 
 def parse(text: str, *, directory: Path, label: str) -> PipelineSpec:
     """Parse the text of a pipeline.toml. Raises SpecError, with all it found in `findings`."""
+    return _strict(survey(text, directory=directory, label=label))
+
+
+def _strict(spec: PipelineSpec) -> PipelineSpec:
+    if spec.findings:
+        raise SpecError.found(spec.findings)
+    return spec
+
+
+def survey_file(path: Path) -> PipelineSpec:
+    """Read a pipeline from a file; as `survey`.
+
+    Raises InputNotFound if it cannot be read, SpecError if it is no text or no TOML.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start)
+        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1)
+        message = f"byte {error.start} is not UTF-8"
+        help_ = "a pipeline is a text in UTF-8"
+        place = str(path), line + 1, column + 1
+        raise SpecError.found([Finding(*place, Code.NOT_TEXT, "", message, help_)]) from error
+    except OSError as error:
+        raise InputNotFound(f"cannot read the pipeline {path}: {error.strerror}") from error
+    return survey(text, directory=path.parent, label=str(path))
+
+
+def survey(text: str, *, directory: Path, label: str) -> PipelineSpec:
+    """Parse as much of a text as can be parsed; what is wrong with the rest is in `findings`.
+
+    Raises SpecError only for what is no TOML.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{label}: {_place(str(error))}") from error
-    findings = [
-        f"{label}: {registry.unknown('key', key, _TABLES)}"
-        for key in document.keys() - set(_TABLES)
-    ]
-    version, tables = document.get("version"), document.get("stage")
-    if version is None:
-        findings.append(f"{label}: 'version = 1' is missing at the top")
-    elif type(version) is not int or version != 1:
-        findings.append(f"{label}: version = {version!r} is not known; this ior reads version 1")
+        raise SpecError.found([_not_toml(error, text, label)]) from error
+    places = Places(text)
+    collector = Collector(label, places)
+    document = expand(document, os.environ, lambda p: collector.add(p, (), _at(document, p.keys)))
+    for key in [key for key in document if key not in _TABLES]:
+        what = "table" if isinstance(document[key], (dict, list)) else "key"
+        help_ = choice(key, _TABLES)
+        collector.say(Code.UNKNOWN_TABLE, (key,), f"unknown {what} '{key}'", help_, at_key=True)
+    _version(document.get("version"), collector)
+    tables = document.get("stage", {})
     if not isinstance(tables, dict) or not tables:
-        findings.append(f"{label}: there is no [stage.NAME]")
+        help_ = 'a pipeline has a source and at least one stage: [stage.kernel], type = "bpf"'
+        collector.say(
+            Code.NO_STAGE, ("stage",) if tables else (), "there is no [stage.NAME]", help_
+        )
         tables = {}
     nodes = {}
     for name, table in tables.items():
-        try:
-            nodes[name] = parse_node(name, table)
-        except SpecError as error:
-            findings.append(f"{label}: stage '{name}': {error}")
-    settings = Settings()
-    try:
-        settings = convert(document.get("pipeline", {}), Settings)
-    except SpecError as error:
-        findings.append(f"{label}: [pipeline]: {error}")
-    trials = _trials(document.get("test", []), label, findings)
-    if findings:
-        raise failed(findings)
-    return PipelineSpec(
+        nodes[name] = _node(name, table, collector)
+    settings = _converted(document.get("pipeline", {}), Settings, ("pipeline",), collector)
+    spec = PipelineSpec(
         version=1,
         nodes=nodes,
         directory=directory,
         label=label,
-        settings=settings,
-        tests=trials,
+        settings=settings or Settings(),
+        tests=_trials(document.get("test", []), collector),
+        places=places,
     )
+    return msgspec.structs.replace(spec, findings=tuple(collector.sorted()))
 
 
-def _trials(tables: object, label: str, findings: list[str]) -> tuple[Trial, ...]:
-    """Parse the `[[test]]` tables; what is wrong is added to `findings`."""
+def _converted(
+    table: object, struct: type[_Struct], at: At, collector: Collector
+) -> _Struct | None:
+    """Return a table as a struct, None where something is wrong with it."""
+    if not isinstance(table, dict):
+        name = dotted(at)
+        collector.say(Code.WRONG_TYPE, at, f"'{name}' must be a table", f"write [{name}]")
+        return None
+    try:
+        converted: _Struct = convert(table, struct)
+    except SpecError as error:
+        for problem in error.problems:
+            collector.add(problem, at)
+        return None
+    return converted
+
+
+def _trials(tables: object, collector: Collector) -> tuple[Trial, ...]:
+    """Parse the `[[test]]` tables."""
     if not isinstance(tables, list):
-        findings.append(f"{label}: tests are tables of their own, each headed [[test]]")
+        message = "tests are tables of their own"
+        collector.say(Code.WRONG_TYPE, ("test",), message, "head each with [[test]]")
         return ()
-    trials = []
-    for number, table in enumerate(tables, 1):
-        try:
-            trials.append(convert(table, Trial))
-        except SpecError as error:
-            findings.append(f"{label}: test {number}: {error}")
-    return tuple(trials)
+    found = [_converted(t, Trial, ("test", n), collector) for n, t in enumerate(tables)]
+    return tuple(trial for trial in found if trial is not None)
 
 
-def failed(findings: list[str]) -> SpecError:
-    """Return the error that says the first finding and carries all."""
-    error = SpecError(findings[0])
-    error.findings = tuple(findings)
-    return error
+def _node(name: str, table: object, collector: Collector) -> NodeSpec:
+    """Parse as much of a stage's table as can be parsed."""
+    try:
+        return parse_node(name, table)
+    except SpecError as error:
+        for problem in error.problems:
+            collector.add(problem, ("stage", name))
+        flawed = {str(problem.keys[0]) for problem in error.problems if problem.keys}
+    if not flawed or not isinstance(table, dict):
+        return NodeSpec(name=name, flawed=RESERVED)
+    whole = parse_node(name, {k: v for k, v in table.items() if k not in flawed})
+    return msgspec.structs.replace(whole, flawed=tuple(flawed))
+
+
+def _version(version: object, collector: Collector) -> None:
+    help_ = "write version = 1 at the top"
+    if version is None:
+        collector.say(Code.VERSION, (), "the version is missing", help_)
+    elif type(version) is not int or version != 1:
+        message = f"version {version!r} is not known"
+        collector.say(Code.VERSION, ("version",), message, f"this ior reads version 1; {help_}")
+
+
+def _at(value: Any, keys: At) -> object:
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, text: str, label: str) -> Finding:
+    message = _place(str(error)).partition(": ")[2] or str(error)
+    match = re.search(r"line (\d+), column (\d+)", str(error))
+    if match is not None:
+        line, column = int(match[1]), int(match[2])
+    else:  # at the end of the document
+        line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
+    said = message[:1].lower() + message[1:]
+    names = re.compile(r"\(('[^']*'(?:, ?'[^']*')*),?\)")
+    said = names.sub(lambda m: f"[{m[1].replace(chr(39), '').replace(', ', '.')}]", said)
+    return Finding(label, line, column, Code.SYNTAX, "", said, _remedy(text, line, said))
+
+
+def _remedy(text: str, number: int, said: str) -> str:
+    """Return what is most likely wrong with a line that is no TOML."""
+    if "twice" in said or "overwrite" in said:
+        return "a table and a key are written once; give the second another name, or join them"
+    lines = text.splitlines()
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    if line.startswith("[") and line.count("[") != line.count("]"):
+        return f"close the bracket: {line.split()[0]}{']' * (line.count('[') - line.count(']'))}"
+    match = re.fullmatch(r"([\w.-]+)\s*=\s*([^\s\"'\[{].*)", line)
+    if match:
+        return f'text stands in quotes: {match[1]} = "{match[2]}"'
+    match = re.fullmatch(r"([\w.-]+)\s*:\s*(.+)", line)
+    if match:
+        return f"a key and its value are joined by '=': {match[1]} = {match[2]}"
+    return "a line is a table, [stage.NAME], or KEY = VALUE with text in quotes"
 
 
 def parse_node(name: str, table: object) -> NodeSpec:
     """Parse one stage's table. Raises SpecError with a message that does not name the stage."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise SpecError("a stage's name has only letters, digits, '_' and '-'")
+        message = f"{name!r} cannot be a stage's name"
+        help_ = "a stage's name has only letters, digits, '_' and '-'"
+        raise SpecError.of([Problem(Code.STAGE_NAME, message, help_, at_key=True)])
     if not isinstance(table, dict):
-        raise SpecError(f"must be a table, [stage.{name}]")
+        message = f"'{name}' must be a table"
+        raise SpecError(message, code=Code.NO_STAGE, hint=f"write [stage.{name}]")
     reserved = convert({k: v for k, v in table.items() if k in RESERVED}, Reserved)
     given = msgspec.structs.asdict(reserved)
     for key in ("inputs", "of"):
@@ -213,78 +318,6 @@ def _place(message: str) -> str:
     """Put the place of a TOML error in front of it."""
     match = re.fullmatch(r"(.*) \(at (.*)\)", message, re.DOTALL)
     return f"{match[2]}: {match[1]}" if match else message
-
-
-def convert(keys: dict[str, Any], struct: Any, also: tuple[str, ...] = ()) -> Any:
-    """Convert a TOML table to `struct`; `also` are further keys to propose for a mistyped one.
-
-    Raises SpecError naming the key and the choices. A SpecError that the struct itself
-    raised (a filter that does not parse) is raised as it is.
-    """
-    try:
-        return msgspec.convert(keys, struct)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, SpecError):
-            raise error.__cause__ from None
-        raise SpecError(_explain(str(error), struct, also)) from error
-
-
-def _explain(message: str, struct: Any, also: tuple[str, ...]) -> str:
-    said, _, path = message.partition(" - at `$")
-    path = path.removesuffix("`").removeprefix(".")
-    known, choices = _inside(struct, path)
-    if match := re.fullmatch(r"Object contains unknown field `(.*)`", said):
-        key = f"{path}.{match[1]}" if path else match[1]
-        prefix = f"{path}." if path else ""
-        names = [prefix + name for name in known] + ([] if path else list(also))
-        return registry.unknown("key", key, names)
-    if match := re.fullmatch(r"Object missing required field `(.*)`", said):
-        return f"key '{path + '.' if path else ''}{match[1]}' is missing"
-    if not path:
-        return said
-    if match := re.fullmatch(r"Invalid enum value (.*)", said):
-        return f"key '{path}': {match[1]} is none of {', '.join(map(str, choices))}"
-    said = said[:1].lower() + said[1:].replace("`", "")
-    said = said.replace(" | null", "").replace("object", "a table")
-    return f"key '{path}': {said}"
-
-
-def _inside(struct: Any, path: str) -> tuple[list[str], list[Any]]:
-    """Return the keys of the table at `path` in `struct`, and the values that a literal takes."""
-    here: list[msgspec.inspect.Type] = [msgspec.inspect.type_info(struct)]
-    for part in re.findall(r"[^.\[\]]+|\[[^\]]*\]", path):
-        below: list[msgspec.inspect.Type] = []
-        for kind in _alternatives(here):
-            if isinstance(kind, msgspec.inspect.StructType):
-                below += [f.type for f in kind.fields if f.encode_name == part]
-            elif isinstance(kind, msgspec.inspect.DictType):
-                below.append(kind.value_type)
-            elif isinstance(kind, msgspec.inspect.CollectionType):
-                below.append(kind.item_type)
-        here = below
-    keys: list[str] = []
-    values: list[Any] = []
-    for kind in _alternatives(here):
-        if isinstance(kind, msgspec.inspect.StructType):
-            keys += [field.encode_name for field in kind.fields]
-        elif isinstance(kind, msgspec.inspect.LiteralType):
-            values += kind.values
-        elif isinstance(kind, msgspec.inspect.EnumType):
-            values += [member.value for member in kind.cls]
-    return keys, values
-
-
-def _alternatives(kinds: list[msgspec.inspect.Type]) -> list[msgspec.inspect.Type]:
-    """Take unions and metadata apart."""
-    flat: list[msgspec.inspect.Type] = []
-    for kind in kinds:
-        if isinstance(kind, msgspec.inspect.UnionType):
-            flat += _alternatives(list(kind.types))
-        elif isinstance(kind, msgspec.inspect.Metadata):
-            flat += _alternatives([kind.type])
-        else:
-            flat.append(kind)
-    return flat
 
 
 def set_value(spec: PipelineSpec, assignment: str) -> PipelineSpec:
@@ -310,7 +343,8 @@ def set_value(spec: PipelineSpec, assignment: str) -> PipelineSpec:
         node = parse_node(name, table)
     except SpecError as error:
         raise UsageError(f"--set {assignment}: {error}") from error
-    return msgspec.structs.replace(spec, nodes=spec.nodes | {name: node})
+    said = spec.said | {("stage", name, *keys): f"--set {assignment}"}
+    return msgspec.structs.replace(spec, nodes=spec.nodes | {name: node}, said=said)
 
 
 def _value(text: str) -> Any:
@@ -332,6 +366,7 @@ def add_filter(spec: PipelineSpec, where: str) -> PipelineSpec:
     `pair` does. Raises UsageError if there is none.
     """
     nodes: dict[str, NodeSpec] = {}
+    said = dict(spec.said)
     behind: dict[str, str] = {}
     for name, node in spec.nodes.items():
         nodes[name] = node
@@ -342,18 +377,19 @@ def add_filter(spec: PipelineSpec, where: str) -> PipelineSpec:
         free = (f"where{i}" if i else "where" for i in range(len(taken) + 1))
         added = next(candidate for candidate in free if candidate not in taken)
         nodes[added] = NodeSpec(name=added, type="filter", inputs=(name,), keys={"where": where})
+        said["stage", added] = f"--where {where}"
         behind |= {name: added, f"{name}.{port}": added}
     if not behind:
         raise UsageError(f"{spec.label} makes no calls that a filter could choose from")
     for name in spec.nodes:
         inputs = tuple(behind.get(word, word) for word in nodes[name].inputs)
         nodes[name] = msgspec.structs.replace(nodes[name], inputs=inputs)
-    return msgspec.structs.replace(spec, nodes=nodes)
+    return msgspec.structs.replace(spec, nodes=nodes, said=said)
 
 
 def _calls_port(spec: PipelineSpec, node: NodeSpec) -> str | None:
     """Return the first port of a node that makes calls of halves, None for any other node."""
-    if not node.enabled:
+    if not node.enabled or not (node.type or node.use):
         return None
     try:
         cls = registry.resolve(node.type, node.use, spec.directory)

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from ior.errors import SpecError
+from ior.findings import Code
 
 
 def check(path: Path) -> None:
@@ -28,7 +29,8 @@ def check(path: Path) -> None:
             try:
                 found = step.lstat()
             except OSError as error:
-                raise SpecError(f"'{step}' cannot be looked at: {error.strerror}") from error
+                message = f"'{step}' cannot be looked at: {error.strerror}"
+                raise SpecError(message, code=Code.UNTRUSTED, keys=("use",)) from error
             if not stat.S_ISLNK(found.st_mode):
                 _check(step, found, above=step not in (way, way.parent))
 
@@ -38,15 +40,20 @@ def _check(path: Path, found: os.stat_result, *, above: bool) -> None:
     shown = f"'{path}' (mode {stat.S_IMODE(found.st_mode):04o}, owner {found.st_uid})"
     if found.st_uid not in (0, uid):
         allowed = "root" if uid is None else f"root or {uid}"
-        raise SpecError(f"as root, code is run only if it is {allowed}'s: {shown} is not")
+        raise _refusal(f"as root, code is run only if it is {allowed}'s: {shown} is not")
     if above and found.st_mode & stat.S_ISVTX:
         return
-    remedy = "take the right to write away, by chmod, or do not run it as root"
     if found.st_mode & stat.S_IWOTH:
-        raise SpecError(f"as root, code that everybody can change is not run: {shown}; {remedy}")
+        raise _refusal(f"as root, code that everybody can change is not run: {shown}")
     if found.st_mode & stat.S_IWGRP and found.st_gid != gid:
-        group = f"the group {found.st_gid}"
-        raise SpecError(f"as root, code that {group} can change is not run: {shown}; {remedy}")
+        raise _refusal(
+            f"as root, code that the group {found.st_gid} can change is not run: {shown}"
+        )
+
+
+def _refusal(message: str) -> SpecError:
+    hint = "take it over by chown and the right to write away by chmod, or do not run it as root"
+    return SpecError(message, code=Code.UNTRUSTED, hint=hint, keys=("use",))
 
 
 def _number(name: str) -> int | None:

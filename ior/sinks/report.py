@@ -46,6 +46,11 @@ class Report(WriterSink):
     config: ReportConfig
     looks = True
 
+    def __init__(self, config: ReportConfig) -> None:
+        super().__init__(config)
+        if config.path == "stderr":
+            self.writes = ()
+
     def path(self) -> str:
         """Return the path to write to."""
         return "/dev/stderr" if self.config.path == "stderr" else self.config.path

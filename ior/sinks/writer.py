@@ -6,7 +6,7 @@ then holds up its own edge of the graph and nothing else, and Ctrl-C still works
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from anyio import to_thread
@@ -23,6 +23,7 @@ class WriterSink(Sink):
     as filtered.
     """
 
+    writes: Sequence[str] = ("path",)
     output: Output | None = None
     closed = False  # nobody reads the output any more
 

@@ -44,6 +44,7 @@ class Replay(Source):
 
     Config = ReplayConfig
     config: ReplayConfig
+    reads = ("path",)
     gives: Schema = HALVES  # type: ignore[misc]  # each recording has its own
 
     def __init__(self, config: ReplayConfig) -> None:

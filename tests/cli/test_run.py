@@ -120,7 +120,7 @@ def test_a_signal_ends_the_run_well(folder: Path, number: signal.Signals) -> Non
     line = ("run", "made.toml", "--set", "kernel.endless=true", "--ledger", "l.json")
     with start(folder, *line) as process:
         assert process.stderr is not None
-        assert "running" in process.stderr.readline()
+        assert any("running" in line for line in process.stderr)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -142,7 +142,7 @@ def test_a_signal_that_the_caller_ignores_stays_ignored(folder: Path) -> None:
     )
     with process:
         assert process.stderr is not None
-        assert "running" in process.stderr.readline()
+        assert any("running" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -153,7 +153,7 @@ def test_a_second_signal_abandons_what_does_not_end(folder: Path) -> None:
     (folder / "stuck.toml").write_text(PIPELINE.replace(":Made", ":Stuck"))
     with start(folder, "run", "stuck.toml") as process:
         assert process.stderr is not None
-        assert "running" in process.stderr.readline()
+        assert any("running" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)

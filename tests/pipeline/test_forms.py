@@ -208,31 +208,31 @@ async def test_what_a_stage_adds_can_be_used_by_all_others(tmp_path: Path) -> No
     [
         (
             '[stage.n]\nuse = "./own.py:Needy"\ninputs = "pair"\n',
-            "stage 'n': it needs the column 'ext', which 'pair.out' does not give",
+            "E410 stage.n.inputs: it needs the column 'ext', which 'pair.out' does not give",
         ),
         (
             '[stage.n]\ntype = "filter"\ninputs = "pair"\nwhere = \'ext == "c"\'\n',
-            "stage 'n': unknown field 'ext'",
+            "E502 stage.n.where: unknown field 'ext'",
         ),
         (
             '[stage.n]\ntype = "stats"\ninputs = "pair"\nby = ["sycall"]\n',
-            "stage 'n': key 'by': no column 'sycall' arrives; did you mean syscall",
+            "E205 stage.n.by[0]: no column 'sycall' arrives; did you mean syscall",
         ),
         (
             '[stage.n]\ntype = "flamegraph"\ninputs = "pair"\nstack = ["args"]\n',
-            "stage 'n': key 'stack': no column 'args' arrives",
+            "E205 stage.n.stack[0]: no column 'args' arrives",
         ),
         (
             '[stage.n]\ntype = "csv"\ninputs = ["ext", "pair"]\ncolumns = ["ext"]\n',
-            "stage 'n': no column 'ext' in rows of calls",
+            "E205 stage.n.columns[0]: no column 'ext' in rows of calls",
         ),
         (
             '[stage.n]\ntype = "csv"\ninputs = "pair"\non_error = {route = "m.errors"}\n',
-            "stage 'n': key 'on_error.route': must be 'n.PORT', a port of its own",
+            "E402 stage.n.on_error.route: errors leave by a port of the stage itself, 'n.PORT'",
         ),
         (
             '[stage.n]\nuse = "./own.py:ext"\ninputs = "pair"\non_error = {route = "n.out"}\n',
-            "stage 'n': key 'on_error.route': 'out' is a port that it has already",
+            "E408 stage.n.on_error.route: 'out' is a port that it has already",
         ),
     ],
 )

@@ -61,7 +61,7 @@ def test_root_refuses_what_others_can_change(
     spoil(folder)
     with pytest.raises(SpecError) as caught:
         build(load(folder / "p.toml"))
-    assert "stage 'own': as root, code" in str(caught.value)
+    assert "E306 stage.own.use: as root, code" in str(caught.value)
     assert said in str(caught.value)
 
 
@@ -115,7 +115,7 @@ def test_a_package_brings_types_and_only_those_named_are_imported(
     assert type(made.members["own"].node).__name__ == "keep"
     assert registry.installed()["keeper"] == "plugin_of_mine:keep"
     assert registry.resolve("filter", None, folder).__module__ == "ior.stages.filter"
-    with pytest.raises(SpecError, match="type = 'broken': ModuleNotFoundError"):
+    with pytest.raises(SpecError, match="cannot be imported: ModuleNotFoundError"):
         registry.resolve("broken", None, folder)
     with pytest.raises(SpecError, match="did you mean 'keeper'"):
         registry.resolve("keepr", None, folder)

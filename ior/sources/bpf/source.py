@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
+from ior.findings import Code, Problem
 from ior.pipeline import abc
 from ior.sources.bpf import records, selection
 from ior.sources.bpf.books import KernelBooks
@@ -89,6 +90,27 @@ def ring_bytes(size: str | int, key: str = "ring_size") -> int:
     return size
 
 
+def _problems(config: BpfConfig) -> Iterator[Problem]:
+    """Yield what is wrong with the keys, each by itself."""
+    for key in syscalls.KEYS:
+        for number, word in enumerate(getattr(config, key)):
+            if said := syscalls.objection(key, word):
+                yield Problem(Code.REFUSED, said, keys=(key, number))
+        for number, word in enumerate(config.exclude.get(key, ())):
+            if said := syscalls.objection(key, word):
+                yield Problem(Code.REFUSED, said, keys=("exclude", key, number))
+    for key in ("ring_size", "names_ring_size"):
+        try:
+            ring_bytes(getattr(config, key), key)
+        except SpecError as error:
+            yield error.problems[0]._replace(keys=(key,))
+    if config.pid is not None and config.tid is not None:
+        yield Problem(Code.REFUSED, "pid and tid exclude each other", "remove one", ("tid",))
+    if config.names_mib < 1:
+        message = "names_mib must be at least 1"
+        yield Problem(Code.REFUSED, message, "write names_mib = 64", ("names_mib",))
+
+
 def boot_offset_ns() -> int:
     """Return how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC: the time spent suspended."""
     now = time.clock_gettime_ns
@@ -109,15 +131,13 @@ class BpfSource(abc.Source):
 
     def __init__(self, config: BpfConfig) -> None:
         super().__init__(config)
+        if problems := list(_problems(config)):
+            raise SpecError.of(problems)
         self._numbers = syscalls.select(
             config.families, config.kinds, config.syscalls, config.exclude
         )
         self._ring_size = ring_bytes(config.ring_size)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
-        if config.pid is not None and config.tid is not None:
-            raise SpecError("pid and tid exclude each other")
-        if config.names_mib < 1:
-            raise SpecError("names_mib must be at least 1")
         self._object: Object | None = None
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
