@@ -67,7 +67,7 @@ def test_no_terminal_no_line(ior: Invoke) -> None:
 @pytest.mark.parametrize("quiet", [False, True])
 def test_on_a_terminal_there_is_one_line_that_goes_away(folder: Path, quiet: bool) -> None:
     """The screen at the end has the other lines whole and nothing of the status."""
-    endless = ["--set", "kernel.endless=true", "--duration", "2"]
+    endless = ["--set", "kernel.endless=true", "--duration", "2", "--set", "stats.enabled=false"]
     argv = ["-m", "ior", "run", "made.toml", "-o", "rows.csv", "--status", *endless]
     child = pexpect.spawn(
         sys.executable,

@@ -96,7 +96,7 @@ def test_a_red_test_says_what_came(
         ('latency = "5us"', 'latncy = "5us"', "did you mean 'latency_ns'?"),
         ('latency = "5us"', 'latency = "5 parsec"', "parsec"),
         ('syscall = "openat"', 'syscall = "opnat"', "there is no syscall 'opnat'"),
-        ("filtered = 1", "filtred = 1", "did you mean 'expect[0].filtered'"),
+        ("filtered = 1", "filtred = 1", "did you mean 'filtered'"),
         ('name = "slow ones pass"', "", "key 'name' is missing"),
         (
             "[[test.feed]]",
