@@ -98,6 +98,10 @@ struct pid {
 	struct upid numbers[];
 };
 
+struct mm_struct {
+	unsigned long brk;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -106,6 +110,7 @@ struct task_struct {
 	int exit_state;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct mm_struct *mm;
 	struct pid *thread_pid;
 	const struct cred *cred;
 	char comm[16];

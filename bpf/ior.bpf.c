@@ -24,19 +24,24 @@ struct ior_syscall {
 	__s8 path2;
 	__u16 how; /* HOW_* */
 	__s8 words[5];
-	__s8 pad[3];
+	__s8 memory;	  /* with HOW_MEMORY: the argument that points to a structure */
+	__u8 memory_word; /* the first of the two words that its first bytes go to */
+	__u8 memory_size; /* how many: 8 or 16 */
 };
 
 #define HOW_RETURNS_FD 1     /* the return is a new descriptor */
 #define HOW_OPENS 2	     /* the new descriptor's file is `file`, the path is what was asked */
 #define HOW_NO_RETURN 4	     /* never returns to its caller */
 #define HOW_RAW_PATH2 8	     /* path2 is relative to nothing */
-#define HOW_OPEN_HOW 16	     /* argument 2 points to struct open_how */
+#define HOW_MEMORY 16	     /* the first bytes of a structure go to the words */
 #define HOW_CREAT 32
 #define HOW_DUPS 64	     /* fcntl: with F_DUPFD the return is a new descriptor */
 #define HOW_RETURNS_CWD 128
 #define HOW_ANONYMOUS 256    /* mmap: no descriptor with MAP_ANONYMOUS */
 #define HOW_EXECS 512	     /* after its success the old program's memory is gone */
+#define HOW_BREAK 1024	     /* word 1 is where the program break was */
+#define HOW_CLOCK 2048	     /* word 4 is boot_offset_ns */
+#define HOW_FUTEX 4096	     /* only some operations have a timeout */
 
 const volatile struct ior_syscall syscalls[NR_LIMIT] = {};
 const volatile __u8 user_pairing = 0; /* send halves */
@@ -62,6 +67,9 @@ static __always_inline __u64 boot_ns(void)
 #define MARK_EXCLUDED 3
 
 #define EFAULT 14
+#define FUTEX_CMD_MASK 0x7f
+/* FUTEX_WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2 */
+#define FUTEX_WITH_TIMEOUT (1 << 0 | 1 << 6 | 1 << 9 | 1 << 11 | 1 << 13)
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
 
@@ -79,7 +87,7 @@ struct task_state {
 	__u8 unbroken; /* the last record of this thread was delivered */
 	__u8 seen;     /* a record of this thread has been made, and perhaps lost */
 	__u8 restart;
-	__u8 how_unread; /* the structure that an argument points to could not be read yet */
+	__u8 memory_unread; /* the structure that an argument points to could not be read yet */
 	__u8 pad[2];
 	struct ior_record rec;
 	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
@@ -191,14 +199,58 @@ static __always_inline void name_task(struct task_state *s, struct task_struct *
 	s->rec.task = s->task_id;
 }
 
-/* Read openat2's structure; at exit again if its memory was not resident at enter. */
-static __always_inline void read_open_how(struct task_state *s)
+/* Read the structure behind an argument into its words; `again` at exit, when its memory was not
+ * resident at enter. The second word says what the first one is where there is no structure: all
+ * bits of it alone are set without one, all bits of both where it cannot be read. */
+__noinline int fill_memory(struct task_state *s, int again)
 {
-	__u64 how[2] = {};
+	const volatile struct ior_syscall *d;
+	__u64 words[4] = {};
+	__u64 address;
+	__u32 first;
 
-	s->how_unread = bpf_probe_read_user(how, sizeof(how), (void *)s->raw[2]) != 0;
-	s->rec.args[0] = how[0];
-	s->rec.args[1] = how[1];
+	if (!s)
+		return 0;
+	d = &syscalls[s->rec.nr & (NR_LIMIT - 1)];
+	if (d->how & HOW_FUTEX && ((s->raw[1] & FUTEX_CMD_MASK) > 31 ||
+				   !(FUTEX_WITH_TIMEOUT & 1u << (s->raw[1] & 31))))
+		return 0;
+	address = s->raw[d->memory & 7];
+	if (!address) {
+		words[1] = ~0ULL;
+	} else if (bpf_probe_read_user(words, d->memory_size & 31, (void *)address)) {
+		words[0] = words[1] = again ? ~0ULL : 0;
+		s->memory_unread = !again;
+	} else {
+		s->memory_unread = 0;
+	}
+	first = d->memory_word;
+	if (first > 3)
+		return 0;
+	s->rec.args[first] = words[0];
+	s->rec.args[first + 1] = words[1];
+	return 0;
+}
+
+/* Choose the words of the few syscalls for which arguments alone do not do. */
+__noinline int fill_special_words(struct task_state *s)
+{
+	const volatile struct ior_syscall *d;
+
+	if (!s)
+		return 0;
+	d = &syscalls[s->rec.nr & (NR_LIMIT - 1)];
+	if (d->how & HOW_CREAT) {
+		s->rec.args[1] = s->rec.args[0];
+		s->rec.args[0] = 01101; /* O_WRONLY | O_CREAT | O_TRUNC */
+	}
+	if (d->how & HOW_BREAK)
+		s->rec.args[1] = bpf_get_current_task_btf()->mm->brk;
+	if (d->how & HOW_CLOCK)
+		s->rec.args[4] = boot_offset_ns;
+	if (d->how & HOW_MEMORY)
+		fill_memory(s, 0);
+	return 0;
 }
 
 /* Choose the argument words, and read those that are behind a pointer. */
@@ -210,13 +262,9 @@ static __always_inline void fill_words(struct task_state *s, const volatile stru
 
 		s->rec.args[i] = word < 0 ? 0 : s->raw[word & 7];
 	}
-	s->how_unread = 0;
-	if (d->how & HOW_CREAT) {
-		s->rec.args[1] = s->rec.args[0];
-		s->rec.args[0] = 01101; /* O_WRONLY | O_CREAT | O_TRUNC */
-	}
-	if (d->how & HOW_OPEN_HOW)
-		read_open_how(s);
+	s->memory_unread = 0;
+	if (d->how & (HOW_CREAT | HOW_MEMORY | HOW_BREAK))
+		fill_special_words(s);
 }
 
 static __always_inline void start_path(struct path_argument *p, struct task_state *s, int path,
@@ -425,8 +473,8 @@ static __always_inline void forget_enter(struct task_state *s, struct task_struc
 /* Read what was not resident at enter. After a successful execve it is another program's. */
 static __always_inline void fill_unread(struct task_state *s, __u16 how, long ret)
 {
-	if (s->how_unread)
-		read_open_how(s);
+	if (s->memory_unread)
+		fill_memory(s, 1);
 	if (!s->paths[0].unread && !s->paths[1].unread)
 		return;
 	if (how & HOW_EXECS && ret == 0) {
@@ -448,7 +496,7 @@ static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret)
 	struct ior_record *r = &s->rec;
 	__u16 how = d->how;
 
-	if (s->how_unread || s->paths[0].unread || s->paths[1].unread)
+	if (s->memory_unread || s->paths[0].unread || s->paths[1].unread)
 		fill_unread(s, how, ret);
 	if (ret == -EFAULT && d->path >= 0 && !s->paths[0].user)
 		r->flags |= IOR_F_UNREADABLE; /* no path where one is needed */

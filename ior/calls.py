@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ior import syscalls
+from ior import kinds, syscalls
+from ior.kinds import NO_NUMBER, NONE
 from ior.names import FileState, Names
 
 if TYPE_CHECKING:
@@ -133,8 +134,35 @@ CALLS = Schema(
         Column("restarts", "u2", "int", "times that the kernel restarted the call"),
         Column("filter_epoch", "u4", "int", "generation of the run-time selection"),
         Column("args", "u8", "words", "five argument words; their meaning is the kind's"),
+        Column("requested_sleep_ns", "i8", "duration", "how long the call is to sleep", NONE_NS),
+        Column("nfds", "i8", "int", "descriptors or events that are waited for, at most", NONE),
+        Column("timeout_ns", "i8", "duration", "how long the call waits; INFINITE_NS", NONE_NS),
+        Column("address_space_bytes", "i8", "size", "address space mapped, unmapped or moved"),
+        Column("epoll_op", "u1", "int", "EPOLL_CTL_*", 0),
+        Column("epoll_target_fd", "i4", "int", "descriptor that epoll_ctl is about", NONE),
+        Column("epoll_events", "i8", "int", "EPOLL* that epoll_ctl asks for", NONE),
+        Column("op", "i8", "int", "operation, command or request", NONE),
+        Column("call_flags", "i8", "int", "the call's flags", NONE),
+        Column("mode", "i8", "int", "permissions, and the type of a new file", NONE),
+        Column("prot", "i8", "int", "PROT_*", NONE),
+        Column("requested_bytes", "i8", "size", "size that was asked for", NONE),
+        Column("offset", "i8", "int", "place in the file", NO_NUMBER),
+        Column("signal", "i8", "int", "signal number", NONE),
+        Column("target_pid", "i8", "int", "process or thread that the call is about", NO_NUMBER),
+        Column("target_cpu", "i8", "int", "processor that the call is about", NO_NUMBER),
+        Column("socket_family", "i8", "int", "AF_*", NONE),
+        Column("socket_type", "i8", "int", "SOCK_*", NONE),
+        Column("socket_protocol", "i8", "int", "protocol of a new socket", NONE),
+        Column("object", "i8", "int", "id or key of what the call is about", NO_NUMBER),
+        Column("config", "i8", "int", "a perf event's config", NO_NUMBER),
+        Column("first_fd", "i8", "int", "first descriptor of a range", NONE),
+        Column("last_fd", "i8", "int", "last descriptor of a range", NONE),
     ),
 )
+_FROM_ARGUMENTS = {  # the value that is empty
+    c.name: np.dtype(c.dtype).type(c.empty or 0) for c in CALLS.columns if c.name in kinds.COLUMNS
+}
+_DERIVED = {"family", *_FROM_ARGUMENTS}  # computed when they are first asked for
 
 
 class Origin(NamedTuple):
@@ -148,26 +176,28 @@ class Batch:
     """Rows as read-only numpy columns, with the dictionary behind the text columns.
 
     `batch["ret"]` is a column of shape (len(batch),) (`args`: (len(batch), 5)). Columns are
-    shared with every other consumer and cannot be written to. `family` of a batch of calls
-    and rows chosen by `select` are computed when they are first asked for.
+    shared with every other consumer and cannot be written to. Of a batch of calls `family`
+    and the columns that say what `args` mean, and rows chosen by `select`, are computed when
+    they are first asked for.
     """
 
-    __slots__ = ("_base", "_columns", "_index", "_length", "names", "origin", "schema")
+    __slots__ = ("_base", "_columns", "_index", "_length", "_present", "names", "origin", "schema")
 
     def __init__(
         self, schema: Schema, columns: Mapping[str, Array], names: Names, origin: Origin
     ) -> None:
         """Take `columns` (all of the same length) for a batch; they become read-only.
 
-        Raises ValueError if a column of the schema is missing (but `family`, which follows
-        from `syscall`) or lengths differ.
+        Raises ValueError if a column of the schema is missing (but those that follow from
+        `syscall` and `args`) or lengths differ.
         """
         self.schema, self.names, self.origin = schema, names, origin
         self._columns: dict[str, Array] = dict(columns)
         self._base: Batch | None = None
         self._index: Array | None = None
+        self._present: Array | None = None
         lengths = {len(column) for column in self._columns.values()}
-        missing = set(schema.names) - self._columns.keys() - {"family"}
+        missing = set(schema.names) - self._columns.keys() - _DERIVED
         if len(lengths) != 1 or missing:
             raise ValueError(
                 f"a batch of {schema.name}: lengths {lengths}, missing {sorted(missing)}"
@@ -188,12 +218,23 @@ class Batch:
         return column
 
     def _make(self, name: str) -> Array:
+        if name in _FROM_ARGUMENTS and name in self.schema.names and not self._holds(name):
+            if self._present is None:
+                self._present = kinds.occurring(self["syscall"])
+            return kinds.read(self, name, _FROM_ARGUMENTS[name], self._present)
         if self._base is not None:
             column = self._base[name]
             return column.view() if self._index is None else column[self._index]
         if name == "family" and "syscall" in self._columns:
             return family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
+
+    def _holds(self, name: str) -> bool:
+        """Return whether a column is at hand, here or in what this was chosen from."""
+        part: Batch | None = self
+        while part is not None and name not in part._columns:
+            part = part._base
+        return part is not None
 
     def column(self, name: str) -> Column:
         """Return what a column holds. Raises KeyError if the schema has none of that name."""
@@ -213,7 +254,7 @@ class Batch:
                 return self
         part = Batch.__new__(Batch)
         part.schema, part.names, part.origin = self.schema, self.names, self.origin
-        part._columns, part._length = {}, len(chosen)
+        part._columns, part._length, part._present = {}, len(chosen), None
         if self._base is not None and not self._columns and self._index is not None:
             part._base, part._index = self._base, self._index[chosen]
         else:
@@ -230,6 +271,7 @@ class Batch:
         part.schema, part.names, part.origin = self.schema.adding(added), self.names, self.origin
         part._columns = {column.name: self._fitting(column, v) for column, v in added.items()}
         part._base, part._index, part._length = self, None, self._length
+        part._present = None
         return part
 
     def _fitting(self, column: Column, values: Array | Sequence[Any]) -> Array:
@@ -305,7 +347,8 @@ def concat(batches: Sequence[Batch]) -> Batch:
     first = batches[0]
     if any(b.schema != first.schema or b.names is not first.names for b in batches):
         raise ValueError("batches of different schemas or names cannot be joined")
-    columns = {name: np.concatenate([b[name] for b in batches]) for name in first.schema.names}
+    held = [n for n in first.schema.names if n not in _DERIVED or any(b._holds(n) for b in batches)]
+    columns = {name: np.concatenate([b[name] for b in batches]) for name in held}
     return Batch(first.schema, columns, first.names, first.origin)
 
 

@@ -272,7 +272,7 @@ def _unknown(what: str, word: str, choices: Iterable[str], plural: str) -> str:
     near = difflib.get_close_matches(word.lower()[:40], lower, 3, 0.6)
     if near:
         hint = f"did you mean {' or '.join(lower[found] for found in near)}?"
-    elif len(lower) <= 40:
+    elif len(lower) <= 60:
         hint = f"the {plural} are {', '.join(lower.values())}"
     else:
         hint = f"there is none like it among {len(lower)} {plural}"

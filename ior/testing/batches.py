@@ -20,6 +20,7 @@ from ior.calls import (
     Origin,
     Schema,
 )
+from ior.kinds import COLUMNS
 from ior.names import Names
 
 ORIGIN = Origin("x86_64", 1_700_000_000_000_000_000)
@@ -120,9 +121,9 @@ class _Columns:
         return [code(v) if isinstance(v, str) else v for v in values] if _many(values) else values
 
     def batch(self) -> Batch:
-        """Return the batch; what is still missing is empty, or 0."""
+        """Return the batch; what is still missing and does not follow is empty, or 0."""
         for column in self._schema.columns:
-            if column.name != "family":
+            if column.name != "family" and column.name not in COLUMNS:
                 self.fill(**{column.name: 0})
         return Batch(self._schema, self._made, self._names, self._origin)
 

@@ -78,7 +78,9 @@ SYSCALL: Final = np.dtype(
         ("path2", "i1"),
         ("how", "<u2"),
         ("words", "i1", (5,)),
-        ("pad", "i1", (3,)),
+        ("memory", "i1"),
+        ("memory_word", "u1"),
+        ("memory_size", "u1"),
     ]
 )
 """`struct ior_syscall`: how the programs read one syscall's arguments."""

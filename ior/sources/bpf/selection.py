@@ -17,8 +17,9 @@ from ior import syscalls
 from ior.sources.bpf import records
 
 # HOW_* and WANT_* of bpf/ior.bpf.c
-RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, OPEN_HOW = 1, 2, 4, 8, 16
+RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, MEMORY = 1, 2, 4, 8, 16
 CREAT, DUPS, RETURNS_CWD, ANONYMOUS, EXECS = 32, 64, 128, 256, 512
+BREAK, CLOCK, FUTEX = 1024, 2048, 4096
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
 
 MOVES: Final = (
@@ -59,7 +60,7 @@ _AT: Final = {"dir": 0, "path": 1}
 _CALLS: Final[dict[str, dict[str, int]]] = {
     "open": {"path": 0, "how": OPENS | RETURNS_FD},
     "openat": {**_AT, "how": OPENS | RETURNS_FD},
-    "openat2": {**_AT, "how": OPENS | RETURNS_FD | OPEN_HOW},
+    "openat2": {**_AT, "how": OPENS | RETURNS_FD},
     "execveat": {**_AT, "how": EXECS},
     "creat": {"path": 0, "how": OPENS | RETURNS_FD | CREAT},
     "open_tree": {**_AT, "how": OPENS | RETURNS_FD},
@@ -106,6 +107,30 @@ for _name in (
 ):
     _CALLS[_name] = _AT
 
+_MEMORY: Final = {
+    "openat2": (2, 0, 16),  # flags, mode
+    "clone3": (0, 0, 16),  # flags, pidfd
+    "perf_event_open": (0, 0, 16),  # type and size, config
+    "epoll_ctl": (3, 2, 8),  # events
+    "nanosleep": (0, 0, 16),  # from here on: seconds, nanoseconds or microseconds
+    "clock_nanosleep": (2, 2, 16),
+    "futex": (3, 3, 16),
+    "ppoll": (2, 2, 16),
+    "select": (4, 3, 16),
+    "pselect6": (4, 3, 16),
+    "epoll_pwait2": (3, 2, 16),
+    "rt_sigtimedwait": (2, 2, 16),
+    "semtimedop": (3, 3, 16),
+    "recvmmsg": (4, 3, 16),
+    "io_getevents": (4, 3, 16),
+    "io_pgetevents": (4, 3, 16),
+}
+"""The argument that points to a structure, the first of two words for it, how many bytes."""
+
+_WORDS: Final = {"perf_event_open": (0, 0, 1, 2, 4)}  # where not those that are not shown
+
+_HOW: Final = {"brk": BREAK, "clock_nanosleep": CLOCK, "futex": FUTEX}
+
 _ARGUMENTS: Final = ("fd", "fd2", "dir", "path", "dir2", "path2")
 
 
@@ -120,8 +145,12 @@ def descriptions(arch: str | None = None) -> npt.NDArray[Any]:
         for key, value in known.items():
             row[key] = value
         shown = {known[a] for a in _ARGUMENTS if a in known}
-        words = [index for index in range(6) if index not in shown][:5]
+        words = _WORDS.get(call.tracepoint, [i for i in range(6) if i not in shown][:5])
         row["words"][: len(words)] = words
+        row["how"] |= _HOW.get(call.tracepoint, 0)
+        if call.tracepoint in _MEMORY:
+            row["how"] |= MEMORY
+            row["memory"], row["memory_word"], row["memory_size"] = _MEMORY[call.tracepoint]
     return rows
 
 
