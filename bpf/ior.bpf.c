@@ -42,6 +42,7 @@ struct ior_syscall {
 #define HOW_BREAK 1024	     /* word 1 is where the program break was */
 #define HOW_CLOCK 2048	     /* word 4 is boot_offset_ns */
 #define HOW_FUTEX 4096	     /* only some operations have a timeout */
+#define HOW_LEFT 8192	     /* the kernel puts the time that is left in place of the timeout */
 
 const volatile struct ior_syscall syscalls[NR_LIMIT] = {};
 const volatile __u8 user_pairing = 0; /* send halves */
@@ -218,7 +219,8 @@ __noinline int fill_memory(struct task_state *s, int again)
 	address = s->raw[d->memory & 7];
 	if (!address) {
 		words[1] = ~0ULL;
-	} else if (bpf_probe_read_user(words, d->memory_size & 31, (void *)address)) {
+	} else if ((again && d->how & HOW_LEFT) ||
+		   bpf_probe_read_user(words, d->memory_size & 31, (void *)address)) {
 		words[0] = words[1] = again ? ~0ULL : 0;
 		s->memory_unread = !again;
 	} else {

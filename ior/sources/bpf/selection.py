@@ -19,7 +19,7 @@ from ior.sources.bpf import records
 # HOW_* and WANT_* of bpf/ior.bpf.c
 RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, MEMORY = 1, 2, 4, 8, 16
 CREAT, DUPS, RETURNS_CWD, ANONYMOUS, EXECS = 32, 64, 128, 256, 512
-BREAK, CLOCK, FUTEX = 1024, 2048, 4096
+BREAK, CLOCK, FUTEX, LEFT = 1024, 2048, 4096, 8192
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
 
 MOVES: Final = (
@@ -129,7 +129,9 @@ _MEMORY: Final = {
 
 _WORDS: Final = {"perf_event_open": (0, 0, 1, 2, 4)}  # where not those that are not shown
 
-_HOW: Final = {"brk": BREAK, "clock_nanosleep": CLOCK, "futex": FUTEX}
+_HOW: Final = {"brk": BREAK, "clock_nanosleep": CLOCK, "futex": FUTEX} | dict.fromkeys(
+    ("ppoll", "select", "pselect6", "recvmmsg"), LEFT
+)
 
 _ARGUMENTS: Final = ("fd", "fd2", "dir", "path", "dir2", "path2")
 
