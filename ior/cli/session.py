@@ -145,7 +145,9 @@ def _loss(ledger: Ledger) -> str:
         parts.append(
             f"{lost:,} of {ledger.kernel['attempted']:,} records lost in the kernel's ring"
         )
-    if dropped := ledger.lost - lost:
+    if skipped := ledger.kernel.get("skipped", 0):
+        parts.append(f"{skipped:,} probe runs skipped, each a call or half of one")
+    if dropped := ledger.lost - lost - skipped:
         parts.append(f"{dropped:,} rows dropped by stages that could not keep up")
     if not ledger.closed:
         parts.append(f"the books do not balance: {'; '.join(ledger.open_because)}")

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 WARNING_INTERVAL_NS = 1_000_000_000
 MAX_WARNINGS = 256
+MAX_KINDS = 16  # of one node; what it says beyond them counts as one more
 
 
 class Warned(msgspec.Struct, frozen=True):
@@ -54,20 +55,24 @@ class _Kind:
 class Warnings:
     """Lets one warning a second through for each node and kind of message.
 
-    Messages that differ only in numbers are of one kind. `recent` holds the last 256 shown.
+    Messages that differ only in numbers are of one kind, and so are all that a node says
+    beyond its 16th kind. `recent` holds the last 256 shown.
     """
 
     def __init__(self, clock: Clock, show: Callable[[str, str], None] | None) -> None:
         self.recent: deque[Warned] = deque(maxlen=MAX_WARNINGS)
         self.suppressed = 0
         self._clock, self._show = clock, show
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._kinds: dict[str, dict[str, _Kind]] = {}  # by node
 
     def warn(self, node: str, message: str) -> None:
         """Show a warning, or count it if one of its kind was shown within the last second."""
         now_ns = self._clock.now_ns()
-        key = node, re.sub(r"\d[\d,.]*", "#", message)
-        kind = self._kinds.setdefault(key, _Kind(now_ns))
+        kinds = self._kinds.setdefault(node, {})
+        key = re.sub(r"\d[\d,.]*", "#", message)
+        if key not in kinds and len(kinds) >= MAX_KINDS:
+            key = ""
+        kind = kinds.setdefault(key, _Kind(now_ns))
         if now_ns - kind.shown_ns < WARNING_INTERVAL_NS:
             self.suppressed += 1
             kind.kept_back += 1
@@ -77,9 +82,10 @@ class Warnings:
 
     def flush(self) -> None:
         """Show the last of every kind that was kept back, so that its numbers are final."""
-        for (node, _), kind in self._kinds.items():
-            if kind.kept_back:
-                self._emit(node, kind.last, kind, self._clock.now_ns(), kind.kept_back - 1)
+        for node, kinds in self._kinds.items():
+            for kind in kinds.values():
+                if kind.kept_back:
+                    self._emit(node, kind.last, kind, self._clock.now_ns(), kind.kept_back - 1)
 
     def _emit(self, node: str, message: str, kind: _Kind, now_ns: int, repeats: int) -> None:
         kind.shown_ns, kind.kept_back = now_ns, 0

@@ -60,8 +60,9 @@ class Ledger(msgspec.Struct, kw_only=True):
 
     @property
     def lost(self) -> int:
-        """Calls and rows that were lost anywhere: in the kernel's ring and on edges."""
-        return self.kernel.get("lost", 0) + sum(edge.dropped for edge in self.edges.values())
+        """Calls and rows that were lost anywhere: in the kernel and on edges."""
+        kernel = self.kernel.get("lost", 0) + self.kernel.get("skipped", 0)
+        return kernel + sum(edge.dropped for edge in self.edges.values())
 
 
 def balance(

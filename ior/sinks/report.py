@@ -103,7 +103,7 @@ def ledger_lines(ledger: Ledger, columns: int) -> list[str]:
     if joined:
         calls.append(f"{format_count(joined)} halves and restarts joined")
     if unmatched := sum(books.out.get("unmatched", 0) for books in ledger.stages.values()):
-        calls.append(f"{format_count(unmatched)} halves without a partner")
+        calls.append(f"{format_count(unmatched)} unmatched")
     lines += wrap("calls", calls, columns)
     for word, verb in (("filtered", "by"), ("failed", "in"), ("held", "in")):
         parts = [

@@ -63,7 +63,7 @@ class PairSnapshot(msgspec.Struct, frozen=True):
         """Return one table of causes, the most frequent first."""
         fields = (Field("unmatched", "text"), Field("halves", "count"))
         rows = sorted(self.unmatched.items(), key=lambda item: (-item[1], item[0]))
-        return (Table("Halves without a partner", fields, tuple(rows)),)
+        return (Table("Unmatched", fields, tuple(rows)),)
 
 
 class Pair(abc.Stage):

@@ -110,9 +110,10 @@ def test_ctrl_c_reaches_the_command_and_its_own_status_is_kept(shell: Any, tmp_p
 def test_the_command_learns_the_size_of_the_terminal(shell: Any, tmp_path: Path) -> None:
     work = (
         "import os, signal\n"
-        "signal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size().columns))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])\n"
         "print('ask', flush=True)\n"
-        "signal.pause()\n"
+        "signal.sigwait([signal.SIGWINCH])\n"
+        "print(os.get_terminal_size().columns)\n"
     )
     (tmp_path / "work.py").write_text(work)
     shell.sendline(f"{LINE} {sys.executable} work.py")

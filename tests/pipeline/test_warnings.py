@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ior.pipeline.context import MAX_WARNINGS, Warnings
+from ior.pipeline.context import MAX_KINDS, MAX_WARNINGS, Warnings
 from ior.testing import VirtualClock, context
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]
@@ -53,3 +53,15 @@ def test_a_context_without_a_graph_keeps_books_and_warnings() -> None:
     assert said == ["careful"]
     assert (ctx.books.filtered, ctx.books.made, ctx.books.held) == (3, 1, 2)
     assert ctx.ledger().closed
+
+
+async def test_a_node_that_always_says_something_else_is_held_back_too() -> None:
+    shown: list[str] = []
+    warnings = Warnings(VirtualClock(), lambda _, message: shown.append(message))
+    for number in range(10_000):
+        letters = "".join(chr(97 + int(digit)) for digit in str(number))
+        warnings.warn("mine", f"cannot read {letters}")
+    warnings.warn("live", "ring full")
+    assert len(shown) == MAX_KINDS + 2
+    assert shown[-1] == "ring full"
+    assert warnings.suppressed == 10_000 - MAX_KINDS - 1

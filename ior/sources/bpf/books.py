@@ -52,14 +52,19 @@ class KernelBooks:
         return sums["attempted"] == self.read + sums["lost"]
 
     def now(self) -> Mapping[str, int]:
-        """Return the `kernel` part of the ledger."""
+        """Return the `kernel` part of the ledger.
+
+        `skipped` are runs of the programs in which a call could not be recorded at all: the
+        kernel does not run a program inside itself, or there was no memory for a task's state.
+        """
         sums = self.counters()
         programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
         return {
             "attempted": sums["attempted"],
             "read": self.read,
             "lost": sums["lost"],
-            "skipped": sum(program.recursion_misses() for program in programs),
+            "skipped": sums["storage_failed"]
+            + sum(program.recursion_misses() for program in programs),
             "in_flight": self.in_flight(),
             "names_lost": sums["names_lost"] + self.unresolved,
             "compat": sums["compat"],

@@ -138,6 +138,7 @@ class BpfSource(abc.Source):
         )
         self._ring_size = ring_bytes(config.ring_size)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
+        self._target: Target | None = None
         self._object: Object | None = None
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
@@ -158,8 +159,8 @@ class BpfSource(abc.Source):
         self._fill_s = min(ctx.batching.max_ms / 1000, self._ring_size / _FILL_BYTES_S)
         # With this much waiting there is no wait.
         self._busy_bytes = records.STRIDE * ctx.batching.max_calls // 2
-        self._target = Target(config.pid, config.tid, ctx.command)
-        with self._edited() as spec:
+        self._target = target = Target(config.pid, config.tid, ctx.command)
+        with self._edited(target) as spec:
             self._object = spec.load()
         self._rings = (
             RingReader(self._object.maps["calls"].fd, self._ring_size),
@@ -171,10 +172,10 @@ class BpfSource(abc.Source):
         self._origin = Origin(
             syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
         )
-        self._target.mark_before(self._object)
+        target.mark_before(self._object)
         self._object.attach("on_newtask", "on_signal_deliver", "on_exec", "on_task_end")
         self._object.attach("on_sys_exit", "on_sys_enter")
-        self._target.mark_after(self._object)
+        target.mark_after(self._object)
         # Attaching takes milliseconds, one program after the other, and so does detaching.
         # Records begin and end with this map instead, for enter and exit at one instant.
         if self._stopping is None:
@@ -182,7 +183,7 @@ class BpfSource(abc.Source):
             self._wanted[:] = selection.wanted(self._numbers)
         self._checked = time.monotonic()
 
-    def _edited(self) -> ObjectSpec:
+    def _edited(self, target: Target) -> ObjectSpec:
         try:
             image = resources.files("ior").joinpath("data/ior.bpf.o").read_bytes()
         except FileNotFoundError:
@@ -196,7 +197,7 @@ class BpfSource(abc.Source):
         follow = config.follow_forks or self.ctx.command is not None
         for name, value in {
             "user_pairing": config.pairing == "user",
-            "selective": self._target.selective,
+            "selective": target.selective,
             "follow_forks": follow,
             "follow_threads": config.tid is None,
             "probe_reads": config.probe_reads,
@@ -236,7 +237,7 @@ class BpfSource(abc.Source):
 
     def _ended(self) -> bool:
         now = time.monotonic()
-        if now - self._checked < _POLL_S or self._object is None:
+        if now - self._checked < _POLL_S or self._object is None or self._target is None:
             return False
         self._checked = now
         self._follow_suspends(self._object)
@@ -361,6 +362,8 @@ class BpfSource(abc.Source):
 
     async def close(self) -> None:
         """Unload everything; the books keep their last values."""
+        if self._target is not None:
+            self._target.close()
         if self._object is None:
             return
         self._object.detach()
@@ -371,4 +374,3 @@ class BpfSource(abc.Source):
         self._wanted = None  # a view that would keep the map open
         self._object.close()
         self._object = None
-        self._target.close()

@@ -109,4 +109,6 @@ def _open(pid: int) -> int:
 
 
 def _has_ended(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
+    waiting = select.poll()  # select() takes no descriptor beyond 1023
+    waiting.register(pidfd, select.POLLIN)
+    return bool(waiting.poll(0))
