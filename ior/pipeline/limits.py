@@ -106,10 +106,16 @@ def filters(members: Mapping[str, Member], collector: Collector) -> None:
 
 
 def files(spec: PipelineSpec, nodes: Mapping[str, Node], collector: Collector) -> None:
-    """Say which files cannot be written, or are not there to read."""
+    """Say which files cannot be written, would be written twice, or are not there to read."""
+    writers: dict[str, str] = {}
     for name, node in nodes.items():
         for key in node.writes if isinstance(node, Sink) else ():
             path = str(getattr(node.config, key))
+            other = writers.setdefault(_place(spec, path) or name, name)
+            if other != name:
+                message = f"'{other}' writes to '{path}' too"
+                collector.say(Code.OUTPUT, ("stage", name, key), message, "name another file")
+                continue
             try:
                 check_writable(path, directory=spec.directory)
             except OutputError as error:
@@ -122,3 +128,11 @@ def files(spec: PipelineSpec, nodes: Mapping[str, Node], collector: Collector) -
                 help_ = "a relative path starts at the pipeline's directory"
                 message = f"there is no file '{path}'"
                 collector.say(Code.INPUT, ("stage", name, key), message, help_)
+
+
+def _place(spec: PipelineSpec, path: str) -> str | None:
+    """Return what two sinks cannot both write: a file or stdout, but not a device or a pipe."""
+    if path == "-":
+        return path
+    whole = (spec.directory / path).resolve()
+    return str(whole) if whole.is_file() or not whole.exists() else None

@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     abandoned, and each stage has `abort_s` to close.
     """
 
-    memory_mib: Annotated[int, msgspec.Meta(ge=1)] = 512
+    memory_mib: Annotated[int, msgspec.Meta(ge=1)] = 1024
     drain_s: Annotated[float, msgspec.Meta(gt=0)] = 60
     abort_s: Annotated[float, msgspec.Meta(gt=0)] = 2
     batch: Batching = Batching()
