@@ -101,8 +101,8 @@ class _Check:
             return  # what it is could not be read
         try:
             if not self.load and registry.is_own(spec.type, spec.use):
-                self.unseen.append(spec.name)
                 registry.look(spec.type, spec.use, self.spec.directory)
+                self.unseen.append(spec.name)
                 return
             toml = self.spec.directory / Path(self.spec.label).name
             if spec.use is not None and toml.is_file():
@@ -301,14 +301,17 @@ class _Check:
         """Say what an input lacks of what a node takes and needs."""
         given, takes = self.gives[one.node][one.port], getattr(node, "takes", None)
         where, keys = f"'{one.node}.{one.port}'", ("inputs", number)
-        if takes is not None and given.name != takes.name:
-            message = f"it takes {takes.name}, and {where} gives {given.name}"
-            help_ = f"name a stage that gives {takes.name}"
-            if (given.name, takes.name) == (HALVES.name, CALLS.name):
+        lacking = columns.lacking(node, given)
+        wants = takes.name if takes is not None else given.name
+        if given.name == HALVES.name and lacking and set(lacking) <= set(CALLS.names):
+            wants = CALLS.name
+        if given.name != wants:
+            message = f"it takes {wants}, and {where} gives {given.name}"
+            help_ = f"name a stage that gives {wants}"
+            if (given.name, wants) == (HALVES.name, CALLS.name):
                 help_ = "a stage of type 'pair' between them makes calls of halves"
             self._say(spec, Code.SCHEMA, keys, message, help_)
             return False
-        lacking = columns.lacking(node, given)
         for name in lacking:
             message = f"it needs the column '{name}', which {where} does not give"
             self._say(spec, Code.COLUMN, keys, message, choice(name, given.names))
