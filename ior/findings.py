@@ -16,6 +16,9 @@ Path = tuple[str | int, ...]
 """Keys from the top of a table to a value; numbers count the items of a list from 0."""
 
 
+_SHOWN = 24  # choices in one line
+
+
 class Code(StrEnum):
     """Every code; a code keeps its meaning for good. Those with W are warnings."""
 
@@ -116,7 +119,10 @@ def choice(word: str, choices: Iterable[str], more: str = "") -> str:
     near = difflib.get_close_matches(word, choices, 3, 0.6)
     if near:
         return f"did you mean {' or '.join(repr(c) for c in near)}?"
-    said = f"the choices are {', '.join(choices)}" if choices else "there is none to choose from"
+    more_than = f", and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
+    said = f"the choices are {', '.join(choices[:_SHOWN])}{more_than}"
+    if not choices:
+        said = "there is none to choose from"
     return f"{said}; {more}" if more else said
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ior.calls import CALLS, Array, Batch, Column, Schema, decoder
 from ior.errors import SpecError
+from ior.findings import Code, choice
 from ior.names import Names
 from ior.pipeline.abc import Config
 from ior.sinks.writer import WriterSink
@@ -98,8 +99,9 @@ class Csv(WriterSink):
             return tuple(column.name for column in schema.columns if column.kind != "words")
         for name in wanted or ():
             if schema is not None and name not in schema.names:
-                there = ", ".join(schema.names)
-                raise SpecError(f"no column '{name}' in rows of {schema.name}; there are: {there}")
+                message = f"no column '{name}' in rows of {schema.name}"
+                hint = choice(name, schema.names)
+                raise SpecError(message, code=Code.COLUMN, hint=hint, keys=("columns",))
         return tuple(wanted or ())
 
     def _first_line(self) -> bytes:

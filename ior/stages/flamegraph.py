@@ -7,7 +7,6 @@ then on its calls find their frame by a key made of the columns' values.
 
 from __future__ import annotations
 
-import difflib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.calls import Batch, Origin, Schema, decoder, errno_name
 from ior.errors import SpecError
+from ior.findings import Code, Problem, choice
 from ior.names import Names
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
@@ -265,12 +265,17 @@ class Flamegraph(Stage):
         by_name = {column.name: column for column in takes.columns}
         usable = [c.name for c in takes.columns if c.kind != "words" and c.dtype[0] in "iu?"]
         choices = sorted({*usable, *(name for name in _LEVELS if _LEVELS[name].column in by_name)})
-        for name, level in zip(self.config.stack, self._levels, strict=True):
-            if name not in choices or level.column not in usable:
-                near = difflib.get_close_matches(name, choices, 3, 0.6)
-                said = f"did you mean {' or '.join(near)}?" if near else "there are "
-                said += "" if near else ", ".join(choices)
-                raise SpecError(f"key 'stack': no column '{name}' arrives; {said}")
+        problems = [
+            Problem(
+                Code.COLUMN, f"no column '{name}' arrives", choice(name, choices), ("stack", number)
+            )
+            for number, (name, level) in enumerate(
+                zip(self.config.stack, self._levels, strict=True)
+            )
+            if name not in choices or level.column not in usable
+        ]
+        if problems:
+            raise SpecError.of(problems)
         self._levels = [
             level._replace(bits=8 * np.dtype(by_name[level.column].dtype).itemsize)
             for level in self._levels

@@ -6,7 +6,6 @@ array operations. All sums are int64 and exact; nothing passes through floating 
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.calls import Batch, Column, Origin, Schema, decoder
 from ior.errors import SpecError
+from ior.findings import Code, choice
 from ior.histogram import Histograms, bucket_of
 from ior.names import Names
 from ior.snapshots import Field, Table
@@ -289,11 +289,11 @@ def check_key(name: str, arriving: Schema) -> None:
     by_name = {column.name: column for column in arriving.columns}
     if lacking := [column for column in needed if column not in by_name]:
         keys = sorted({*_KEYS, *(c.name for c in arriving.columns if countable(c))})
-        near = difflib.get_close_matches(lacking[0], keys, 3, 0.6)
-        choices = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(keys)}"
-        raise SpecError(f"key 'by': no column '{lacking[0]}' arrives; {choices}")
+        message, hint = f"no column '{lacking[0]}' arrives", choice(lacking[0], keys)
+        raise SpecError(message, code=Code.COLUMN, hint=hint, keys=("by",))
     if not all(countable(by_name[column]) for column in needed):
-        raise SpecError(f"key 'by': nothing can be counted by '{name}', which is no single value")
+        message = f"nothing can be counted by '{name}', which is no single value"
+        raise SpecError(message, keys=("by",))
 
 
 _KEYS = ("process",)

@@ -129,4 +129,4 @@ def test_run_says_the_same_before_anything_starts(ior: Invoke, folder: Path) -> 
 def test_what_an_option_says_wrongly_is_said_of_the_option(ior: Invoke, folder: Path) -> None:
     result = ior("run", "made.toml", "-q", "--set", "csv.columns=['seqq']")
     assert result.code == 2
-    assert result.err.startswith("--set csv.columns=['seqq']: E205 stage.csv.columns: ")
+    assert result.err.startswith("--set csv.columns=['seqq']: E410 stage.csv.columns: ")

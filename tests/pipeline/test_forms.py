@@ -216,15 +216,15 @@ async def test_what_a_stage_adds_can_be_used_by_all_others(tmp_path: Path) -> No
         ),
         (
             '[stage.n]\ntype = "stats"\ninputs = "pair"\nby = ["sycall"]\n',
-            "E205 stage.n.by[0]: no column 'sycall' arrives; did you mean syscall",
+            "E410 stage.n.by[0]: no column 'sycall' arrives; did you mean 'syscall'",
         ),
         (
             '[stage.n]\ntype = "flamegraph"\ninputs = "pair"\nstack = ["args"]\n',
-            "E205 stage.n.stack[0]: no column 'args' arrives",
+            "E410 stage.n.stack[0]: no column 'args' arrives",
         ),
         (
             '[stage.n]\ntype = "csv"\ninputs = ["ext", "pair"]\ncolumns = ["ext"]\n',
-            "E205 stage.n.columns[0]: no column 'ext' in rows of calls",
+            "E410 stage.n.columns[0]: no column 'ext' in rows of calls",
         ),
         (
             '[stage.n]\ntype = "csv"\ninputs = "pair"\non_error = {route = "m.errors"}\n',
