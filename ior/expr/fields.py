@@ -122,6 +122,10 @@ class Fields:
             taken = ", ".join(_TAKEN[kind])
             message = f"'{test.field}' is {_WHAT[kind]} and takes {taken}, not '{test.op}'"
             raise FilterError(message, source, test.op_start, test.op_end, Code.FILTER_VALUE)
+        for value in test.values:
+            if value.kind == "word" and value.text in self._by_name and kind in (*_UNITS, "int"):
+                message = f"'{test.field}' is {_WHAT[kind]}; two fields cannot be compared"
+                raise FilterError(message, source, value.start, value.end, Code.FILTER_VALUE)
         values = [_value(columns[0], test, value, source) for value in test.values]
         if len(columns) == 1:
             return _leaf(columns[0], test.op, values)

@@ -34,7 +34,7 @@ from ior.expr import Predicate, compile_filter
         ("fd == 1.5", "1.5", "1.5 is not a whole number"),
         ("fd == 3ms", "3ms", "'fd' is a plain number; it takes no unit"),
         ("fd == 0x1g", "0x1g", "'0x1g' is not a number"),
-        ("pid == tid", "tid", "'pid' is a number; 'tid' is not a number"),
+        ("pid == tid", "tid", "'pid' is a number; two fields cannot be compared"),
         ('latency >= "1ms"', '"1ms"', "it is written without quotes"),
         ("comm == 7", "7", "'comm' is text; write \"7\" in quotes"),
         ("is_error == 1", "1", "'is_error' is true or false, not '1'"),
