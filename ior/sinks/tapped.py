@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ior import decode
 from ior.calls import Batch, Column
 from ior.pipeline.abc import Config
 from ior.sinks.csv import CellWriter
@@ -101,6 +102,10 @@ def _cells(batch: Batch, column: Column) -> Iterator[str]:
     if column.kind in ("text", "syscall", "family", "errno", "state"):
         values = batch.text(column.name)
         return (f"{column.name}={_bare(value)}" if value else "" for value in values)
+    if decode.is_ours(batch, column.name):
+        name = column.name.removesuffix("_ns")
+        asked = (text.replace(" ", "") for text in decode.texts(batch, column.name))
+        return (f"{name}={text}" if text else "" for text in asked)
     units: dict[str, Callable[[int], str]] = {
         "duration": lambda ns: format_duration(ns).replace(" ", ""),
         "size": lambda size: format_size(size).replace(" ", ""),

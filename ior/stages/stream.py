@@ -13,7 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 import numpy as np
 
+from ior import decode
 from ior.calls import MAX_CALLS, Batch, Schema, concat
+from ior.kinds import COLUMNS
 from ior.pipeline.abc import Config, Stage, WhenFull
 from ior.snapshots import Field, Table
 
@@ -31,7 +33,7 @@ class StreamSnapshot(msgspec.Struct, frozen=True, eq=False):
     total: int
 
     def tables(self) -> tuple[Table, ...]:
-        """Return one table: the last 20 rows, latest first."""
+        """Return one table: the last 20 rows, latest first, with what they asked for."""
         if not self.batches:
             return (Table("Latest calls", (), ()),)
         first = self.batches[0]
@@ -40,13 +42,20 @@ class StreamSnapshot(msgspec.Struct, frozen=True, eq=False):
             Field(column.name.removesuffix("_ns"), _KINDS.get(column.kind, "text"))
             for column in sorted(columns, key=lambda column: _TABLE.index(column.name))
         )
+        asks = set(first.schema.names) >= COLUMNS
+        if asks:
+            fields += (Field("asked for", "text"),)
         rows: list[tuple[Any, ...]] = []
         for batch in reversed(self.batches):
             lacking = _SHOWN - len(rows)
             if lacking <= 0:
                 break
             part = batch.select(np.arange(max(len(batch) - lacking, 0), len(batch)))
-            cells = [tuple(row[name] for name in _TABLE if name in row) for row in part.rows()]
+            asked = decode.summaries(part) if asks else [""] * len(part)
+            cells = [
+                (*(row[name] for name in _TABLE if name in row), *((what,) if asks else ()))
+                for row, what in zip(part.rows(), asked, strict=True)
+            ]
             rows += reversed(cells)
         return (Table("Latest calls", fields, tuple(rows)),)
 

@@ -123,12 +123,21 @@ def test_the_table_shows_the_last_twenty_rows_latest_first(sizes: list[int]) -> 
     (table,) = stage.snapshot().tables()
     names = [field.name for field in table.fields]
     assert names[:5] == ["time", "latency", "comm", "pid", "tid"]
-    assert names[5:] == ["syscall", "fd", "ret", "bytes", "file"]
+    assert names[5:] == ["syscall", "fd", "ret", "bytes", "file", "asked for"]
     assert len(table.rows) == 20
     assert all(row[names.index("comm")] == "test" for row in table.rows)
     assert all(row[names.index("syscall")] == "read" for row in table.rows)
     times = [row[0] for row in table.rows]
     assert times == list(range(sum(sizes) - 1, sum(sizes) - 21, -1))
+
+
+def test_the_table_says_by_name_what_a_call_asked_for() -> None:
+    stage = stream(10)
+    words = np.array([[0o102, 0o640, 0, 0, 0], [0, 1, 2**32 - 1, 0, 0]], np.uint64)
+    stage.process(calls(syscall=["openat", "poll"], args=words))
+    (table,) = stage.snapshot().tables()
+    asked = [row[-1] for row in table.rows]
+    assert asked == ["nfds=1 timeout=infinite", "call_flags=O_RDWR|O_CREAT mode=0640"]
 
 
 def test_nothing_yet_is_an_empty_snapshot() -> None:
