@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -87,6 +88,23 @@ def test_what_is_left_out_is_not_traced(tmp_path: Path) -> None:
     seen = {row["syscall"] for row in csv.DictReader(io.StringIO(done.stdout))}
     assert {"execve", "access"} <= seen
     assert not {"openat", "read", "close", "fstat"} & seen
+
+
+def test_a_person_reads_arguments_by_name_and_a_file_has_numbers(tmp_path: Path) -> None:
+    reader, writer = pty.openpty()
+    selected = ("--syscalls", "openat", "--where", 'file == "/etc/passwd"')
+    command = ("--", "cat", "/etc/passwd")
+    line = (*IOR, "tap", "plain", "pair", "--limit", "1", *selected, *command)
+    done = subprocess.run(
+        line, cwd=tmp_path, env=environment(), stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    shown = os.read(reader, 65536).decode()
+    os.close(reader)
+    assert done.returncode == 0, done.stderr
+    assert " call_flags=O_RDONLY" in shown
+    (row,) = csv.DictReader(io.StringIO(run(tmp_path, "run", "plain", *selected, *command).stdout))
+    assert (row["call_flags"], row["mode"]) == ("0", "")
 
 
 def test_to_a_file_the_commands_output_is_its_own(tmp_path: Path) -> None:
