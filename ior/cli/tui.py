@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ior.cli import options
+from ior.cli import options, presets
 from ior.cli.abc import Subcommand
 from ior.errors import UsageError
 from ior.host.command import Command, resolve
@@ -19,7 +19,8 @@ from ior.host.memory import keep_freed_memory
 class Tui(Subcommand):
     """Look at the calls live, in the terminal.
 
-    Without a pipeline it is the preset `tui`. A COMMAND reads nothing and its output is
+    FILE is a pipeline or a capture, which its content says; a capture needs no root.
+    Without one the pipeline is the preset `tui`. A COMMAND reads nothing and its output is
     thrown away: the screen is the view's. It is asked to end (SIGTERM) when you quit.
     """
 
@@ -27,11 +28,17 @@ class Tui(Subcommand):
 
     def configure(self, parser: ArgumentParser) -> None:
         """Add the options."""
-        parser.usage = "ior tui [PIPELINE.toml] [options] [-- COMMAND ...]"
-        parser.add_argument("pipeline", nargs="?", default=None, metavar="PIPELINE")
+        parser.usage = "ior tui [FILE] [options] [-- COMMAND ...]"
+        parser.add_argument("pipeline", nargs="?", default=None, metavar="FILE")
         options.add_target(parser)
         parser.add_argument("--all", action="store_true", help="every process (the default)")
-        parser.add_argument("--demo", action="store_true", help="show made-up calls; needs no root")
+        parser.add_argument(
+            "--demo",
+            nargs="?",
+            const="moving",
+            choices=("moving", "static"),
+            help="show made-up calls, whose mix changes or not; needs no root",
+        )
         parser.add_argument("--ledger", metavar="FILE", help="write the books of the run, as JSON")
         options.add_selection(parser)
         options.add_changes(parser)
@@ -40,11 +47,14 @@ class Tui(Subcommand):
         """Check everything, then show the view until it is left."""
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UsageError("ior tui needs a terminal; ior run writes to files and pipes")
+        take_capture(args)
         check(args)
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
         from ior.ui.app import run_tui  # noqa: PLC0415 - not for --help
 
+        if args.demo == "static":
+            hold_still(args)
         spec, _ = prepare(args.pipeline or "tui", args)
         with contextlib.ExitStack() as stack:
             command = None
@@ -55,10 +65,47 @@ class Tui(Subcommand):
                     Command.start(args.command, stdin=null, stdout=null, stderr=null)
                 )
             keep_freed_memory()
-            title = "demo" if args.demo else overrides.whom(spec, command)
+            title = f"demo, {args.demo}" if args.demo else overrides.whom(spec, command)
+            title = title if args.replay is None else f"capture {args.replay}"
             ledger = None if args.ledger is None else Path(args.ledger)
             code = run_tui(spec, command=command, title=title, ledger_path=ledger)
             return code or status_of(command)
+
+
+def take_capture(args: Namespace) -> None:
+    """Read FILE as `--replay` does if its content says that it is a capture.
+
+    Raises InputNotFound if there is neither a file nor a preset of the name, and UsageError
+    for two captures.
+    """
+    path = None if args.pipeline is None else presets.locate(args.pipeline)
+    if path is None or not is_capture(path):
+        return
+    if args.replay is not None:
+        raise UsageError(f"{args.pipeline} is a capture: it does not go together with --replay")
+    args.pipeline, args.replay = None, args.pipeline
+
+
+def is_capture(path: Path) -> bool:
+    """Return whether a file begins as captures do; one that cannot be read does not."""
+    from ior.recording import MAGIC  # noqa: PLC0415 - not for --help
+
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False  # whoever reads it as a pipeline says why
+
+
+def hold_still(args: Namespace) -> None:
+    """Let the made-up calls always be of the same mix, unless `--set` says otherwise."""
+    from ior.cli import overrides  # noqa: PLC0415 - not for --help
+    from ior.cli.prepare import read  # noqa: PLC0415 - not for --help
+
+    spec = read(args.pipeline or "tui")
+    known = overrides.SOURCE in spec.nodes
+    source = overrides.SOURCE if known else overrides.bpf_source(spec)
+    args.set = [f"{source}.profile=static", *args.set]
 
 
 def status_of(command: Command | None) -> int:

@@ -19,6 +19,7 @@ from ior.errors import UsageError
 from ior.host.command import Command
 
 ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "ior" / "data" / "sample.ior"
 
 
 def spawn(folder: Path, *argv: str) -> pexpect.spawn:
@@ -71,6 +72,8 @@ def args(*argv: str, command: list[str] | None = None) -> Namespace:
         (("--demo", "--all"), None),
         (("--demo",), ["ls"]),
         (("--demo", "--replay", "x"), None),
+        (("--demo=static", "--pid", "1"), None),
+        (("--demo=static",), ["ls"]),
     ],
 )
 def test_targets_that_do_not_go_together(argv: tuple[str, ...], command: list[str] | None) -> None:
@@ -83,6 +86,55 @@ def test_the_demonstration_is_made_up() -> None:
     assert spec.nodes["kernel"].type == "synthetic"
     assert spec.nodes["kernel"].keys["profile"] == "moving"
     assert overrides.whom(spec, None) == "preset tui"
+
+
+def test_the_fixed_demonstration_keeps_its_mix() -> None:
+    asked = args("--demo=static")
+    tui.hold_still(asked)
+    spec = overrides.apply(read("tui"), asked)
+    assert spec.nodes["kernel"].type == "synthetic"
+    assert spec.nodes["kernel"].keys["profile"] == "static"
+
+
+def test_a_file_is_a_capture_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "no-suffix"
+    path.write_bytes(SAMPLE.read_bytes())
+    asked = args(str(path))
+    tui.take_capture(asked)
+    assert (asked.pipeline, asked.replay) == (None, str(path))
+    path.write_text("version = 1")
+    asked = args(str(path))
+    tui.take_capture(asked)
+    assert (asked.pipeline, asked.replay) == (str(path), None)
+
+
+@pytest.mark.parametrize("other", [("--demo",), ("--demo=static",), ("--replay", "x"), ("--pid=1",)])
+def test_a_capture_goes_with_nothing_else_to_look_at(other: tuple[str, ...]) -> None:
+    asked = args(str(SAMPLE), *other)
+    with pytest.raises(UsageError, match="capture"):
+        tui.take_capture(asked)
+        tui.check(asked)
+
+
+def test_a_capture_is_shown_by_naming_it(folder: Path) -> None:
+    child = spawn(folder, "tui", str(SAMPLE))
+    child.expect("capture ")
+    child.expect("ended")
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("demo", ["--demo", "--demo=static"])
+def test_the_demonstration_runs(folder: Path, demo: str) -> None:
+    child = spawn(folder, "tui", demo)
+    child.expect("demo, ")
+    child.expect("pread64")
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_a_command_that_was_ended_because_the_view_was_left_is_no_failure() -> None:
