@@ -125,5 +125,7 @@ def check(args: Namespace) -> None:
     targets = [args.pid is not None, args.tid is not None, args.command is not None]
     if args.all and any(targets):
         raise UsageError("--all does not go together with --pid, --tid and a command")
+    if args.all and args.replay is not None:
+        raise UsageError("--all traces every process: it does not go together with a capture")
     if args.demo and (any(targets) or args.all or args.replay is not None):
         raise UsageError("--demo shows made-up calls: it takes no target, command or capture")

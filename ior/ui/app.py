@@ -31,10 +31,11 @@ from ior.pipeline.run import Run
 from ior.pipeline.spec import PipelineSpec
 from ior.pipeline.statement import write_statement
 from ior.text import sanitise
+from ior.ui.events import Ended, Event, Noted, Picture, Pressed, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.messages import diverted
 from ior.ui.screen import Screen
-from ior.ui.state import Ended, Event, Noted, Picture, Pressed, Started, State, Tick, reduce
+from ior.ui.state import State, reduce
 from ior.ui.viewer import Viewer
 from ior.ui.widgets import Line, exactly
 

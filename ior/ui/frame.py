@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ior.pipeline.ledger import Ledger
 from ior.text import fit, width
-from ior.ui.keys import bar, help_lines
+from ior.ui.keys import Mode, bar, help_lines
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
-from ior.units import format_count, format_rate
+from ior.units import format_count, format_rate, format_size
 
 PROMPT = "filter: "
 _ENDED = "the run has ended; q leaves"
@@ -47,16 +47,20 @@ def _title(state: State) -> Line:
     if state.over and state.picture is not None and not state.picture.ledger.closed:
         phase += ", books open"
     style = "class:title"
-    right = [(style, f" {phase} {clock(state.elapsed_ns)} ")]
+    right: Line = []
+    if state.noted:
+        right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
+    cpu = f" ior {state.rates.cpu:.0%} cpu " if state.picture is not None else ""
+    right.append((style, f"{cpu} {phase} {clock(state.elapsed_ns)} "))
     return spread([(style, f" ior  {state.title}")], right, state.columns, style)
 
 
 def _numbers(state: State) -> Line:
     if state.picture is None:
         return exactly([("class:label", " waiting for the first calls")], state.columns)
-    ledger = state.picture.ledger
+    ledger, rates = state.picture.ledger, state.rates
     label, value = "class:label", "class:value"
-    rate = f" ({format_rate(state.calls_per_s)})"
+    rate = f" ({format_rate(rates.calls)})"
     line = [(label, " calls "), (value, format_count(ledger.calls)), ("", rate), (label, "  lost ")]
     lost = losses(ledger)
     if not lost:
@@ -66,6 +70,9 @@ def _numbers(state: State) -> Line:
         total = format_count(sum(rows for _, rows in lost))
         line.append(("class:bad", total if len(lost) == 1 else f"{total}:"))
         line.append(("class:bad", f" {lost[0][0]}" if len(lost) == 1 else f" {where}"))
+    if state.picture.totals is not None:
+        line += [(label, "  bytes "), ("", f"{format_size(rates.bytes)}/s")]
+        line += [(label, "  errors "), ("", format_rate(rates.errors))]
     if state.over and ledger.open_because:
         line.append(("class:bad", "  " + "; ".join(ledger.open_because)))
     return exactly(line, state.columns)
@@ -76,13 +83,18 @@ def _tabs(state: State) -> Line:
     first = 0
     while (
         first < state.tab
-        and sum(width(name) + 2 for name in state.tabs[first : state.tab + 1]) > state.columns - 1
+        and sum(map(width, _labels(state)[first : state.tab + 1])) > state.columns - 1
     ):
         first += 1
     line: Line = [("", " " if first == 0 else "‹")]
-    for i, name in enumerate(state.tabs[first:], first):
-        line.append(("class:tab.here" if i == state.tab else "class:tab", f" {name} "))
+    for i, label in enumerate(_labels(state)[first:], first):
+        line.append(("class:tab.here" if i == state.tab else "class:tab", label))
     return exactly([*line, ("", " ")], state.columns)
+
+
+def _labels(state: State) -> list[str]:
+    """Return the tabs' names, with the key that leads there where there is one."""
+    return [f" {i} {name} " if i < 10 else f" {name} " for i, name in enumerate(state.tabs, 1)]
 
 
 def _filter(state: State) -> Line:
@@ -140,14 +152,30 @@ def _bar(state: State) -> Line:
     return exactly(line, state.columns)
 
 
-def help_line(state: State, row: int) -> Line:
-    """Return one line of the help, which stands in the table's place."""
-    lines = help_lines()
-    i = row + state.help_top
+def over_line(state: State, row: int) -> Line:
+    """Return one line of the help or the warnings, which stand in the table's place."""
+    lines = _warnings(state) if state.over_table is Mode.WARNINGS else _help()
+    i = row + state.over_top
     if i >= len(lines):
-        return exactly([("", "")], state.columns)
-    key, said = lines[i]
-    return exactly([("class:key", " " + fit(key, 11)), ("", said)], state.columns)
+        said = " no warnings" if not lines and row == 0 else ""
+        return exactly([("", said)], state.columns)
+    return exactly(lines[i], state.columns)
+
+
+def _help() -> list[Line]:
+    return [[("class:key", " " + fit(key, 11)), ("", said)] for key, said in help_lines()]
+
+
+def _warnings(state: State) -> list[Line]:
+    """Return the messages, latest first, each with when it came."""
+    since = state.started_ns or 0
+    return [
+        [
+            ("class:key", f" {clock(max(0, note.now_ns - since)):>7}  "),
+            ("class:bad" if note.bad else "", note.message),
+        ]
+        for note in reversed(state.notes)
+    ]
 
 
 def notice_line(state: State, row: int) -> Line:

@@ -15,6 +15,7 @@ class Mode(StrEnum):
     TABLE = "table"
     PROMPT = "prompt"
     HELP = "help"
+    WARNINGS = "warnings"
 
 
 class Action(StrEnum):
@@ -22,6 +23,7 @@ class Action(StrEnum):
 
     QUIT = "quit"
     HELP = "help"
+    WARNINGS = "warnings"
     FILTER = "filter"
     ACCEPT = "accept"
     CANCEL = "cancel"
@@ -37,6 +39,7 @@ class Action(StrEnum):
     RIGHT = "right"
     NEXT_TAB = "next tab"
     PREVIOUS_TAB = "previous tab"
+    TAB = "tab"
 
 
 class Key(NamedTuple):
@@ -54,18 +57,21 @@ class Key(NamedTuple):
     modes: tuple[Mode, ...] = (Mode.TABLE,)
 
 
-_EVERYWHERE = (Mode.TABLE, Mode.PROMPT, Mode.HELP)
-_READING = (Mode.TABLE, Mode.HELP)
+_EVERYWHERE = tuple(Mode)
+_OVER = (Mode.HELP, Mode.WARNINGS)
+_READING = (Mode.TABLE, *_OVER)
 
 KEYS: tuple[Key, ...] = (
     Key(Action.QUIT, ("q",), "q", "quit", "leave; ends a command that ior started", _READING),
     Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "", "leave, also out of a prompt", _EVERYWHERE),
     Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide this help", _READING),
+    Key(Action.WARNINGS, ("w",), "w", "", "show or hide what was warned of", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
     Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
     Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
+    Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),
     Key(Action.UP, ("up", "k"), "Up k", "", "one row up", _READING),
     Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down", _READING),
     Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up", _READING),
@@ -76,7 +82,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
     Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in the prompt: apply", (Mode.PROMPT,)),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "in the prompt: no change", (Mode.PROMPT,)),
-    Key(Action.CANCEL, ("escape",), "Esc", "back", "in this help: back", (Mode.HELP,)),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", _OVER),
 )
 
 
@@ -88,3 +94,9 @@ def bar(mode: Mode) -> list[tuple[str, str]]:
 def help_lines() -> list[tuple[str, str]]:
     """Return the help: (key, what it does), a line for each line of the table."""
     return [(line.shown, line.help) for line in KEYS]
+
+
+def markdown() -> str:
+    """Return the table of keys as the documentation has it."""
+    rows = [f"| {key} | {said} |" for key, said in help_lines()]
+    return "\n".join(["| key | what it does |", "|---|---|", *rows, ""])

@@ -27,8 +27,9 @@ from prompt_toolkit.layout import (
 from prompt_toolkit.output import Output
 
 from ior.ui import frame
+from ior.ui.events import Event, FilterEdited, Pressed, Resized
 from ior.ui.keys import KEYS, Action, Mode
-from ior.ui.state import Event, FilterEdited, Pressed, Resized, State
+from ior.ui.state import State
 from ior.ui.style import STYLE
 from ior.ui.widgets import Line, LinesControl
 
@@ -37,6 +38,9 @@ REDRAW_S = 0.02
 
 Body = Callable[[State, int], Line]
 """Draw one line of the present tab."""
+
+Press = Callable[[Action, int], None]
+"""Say what was pressed: the action, and which of its keys."""
 
 
 class Screen:
@@ -95,15 +99,15 @@ class Screen:
         state = self._state()
         if state.small:
             return frame.notice_line(state, row)
-        return frame.help_line(state, row) if state.help else self._body(state, row)
+        return frame.over_line(state, row) if state.over_table else self._body(state, row)
 
     def _measure(self) -> None:
         size, state = self.application.output.get_size(), self._state()
         if (size.columns, size.rows) != (state.columns, state.rows):
             self._dispatch(Resized(size.columns, size.rows))
 
-    def _press(self, action: Action) -> None:
-        self._dispatch(Pressed(action))
+    def _press(self, action: Action, nth: int) -> None:
+        self._dispatch(Pressed(action, nth))
 
     def _edited(self, buffer: Buffer) -> None:
         self._dispatch(FilterEdited(buffer.text))
@@ -118,12 +122,13 @@ class Screen:
         self.application.invalidate()
 
 
-def bindings(press: Callable[[Action], None], mode: Callable[[], Mode]) -> KeyBindings:
+def bindings(press: Press, mode: Callable[[], Mode]) -> KeyBindings:
     """Return the table of keys as bindings that call `press`; `mode` says which hold now."""
     made = KeyBindings()
     for line in KEYS:
-        for name in line.keys:
-            _bind(made, name, line.action, press, Condition(_in(line.modes, mode)))
+        for nth, name in enumerate(line.keys):
+            pressed = Pressed(line.action, nth)
+            _bind(made, name, pressed, press, Condition(_in(line.modes, mode)))
     return made
 
 
@@ -131,9 +136,7 @@ def _in(modes: tuple[Mode, ...], mode: Callable[[], Mode]) -> Callable[[], bool]
     return lambda: mode() in modes
 
 
-def _bind(
-    made: KeyBindings, name: str, action: Action, press: Callable[[Action], None], holds: Condition
-) -> None:
+def _bind(made: KeyBindings, name: str, pressed: Pressed, press: Press, holds: Condition) -> None:
     @made.add(name, filter=holds, eager=True)
     def _(_: KeyPressEvent) -> None:
-        press(action)
+        press(pressed.action, pressed.nth)

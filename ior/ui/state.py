@@ -16,15 +16,25 @@ from msgspec.structs import replace
 
 from ior.errors import FilterError
 from ior.expr import Predicate, compile_filter
-from ior.pipeline.ledger import Ledger
-from ior.snapshots import Table
+from ior.ui.events import (
+    Ended,
+    Event,
+    FilterEdited,
+    Noted,
+    Picture,
+    Pressed,
+    Resized,
+    Started,
+    Tick,
+)
 from ior.ui.folding import fold
 from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of
 from ior.ui.keys import KEYS, Action, Mode
+from ior.ui.rates import Mark, Rates, recent
 
 MIN_COLUMNS, MIN_ROWS = 40, 10  # below, a notice says so
-RATE_SPAN_NS = 1_000_000_000  # calls/s is a mean over about this
-MESSAGE_NS = 10_000_000_000  # how long a message stays
+MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
+NOTES = 200  # messages that the Warnings view keeps
 
 
 class Phase(StrEnum):
@@ -35,75 +45,6 @@ class Phase(StrEnum):
     STOPPING = "stopping"
     ENDED = "ended"
     FAILED = "failed"
-
-
-class Matched(msgspec.Struct, frozen=True):
-    """How many of the retained rows the filter matches; `None` rows where it has no say."""
-
-    rows: int
-    retained: int
-
-
-class Picture(msgspec.Struct, frozen=True):
-    """What was seen at one moment: the tab's table (None before there is one) and the books.
-
-    `matched` is None without a filter, and where the tab does not show retained rows.
-    """
-
-    table: Table | None
-    ledger: Ledger
-    now_ns: int
-    matched: Matched | None = None
-
-
-class Started(msgspec.Struct, frozen=True):
-    """The run is under way; `tabs` are the names of what can be looked at."""
-
-    now_ns: int
-    tabs: tuple[str, ...]
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """A new picture."""
-
-    picture: Picture
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """The run is over; the picture is the last. `error` is why it failed, "" if it did not."""
-
-    picture: Picture
-    error: str = ""
-
-
-class Pressed(msgspec.Struct, frozen=True):
-    """A key of the table was pressed."""
-
-    action: Action
-
-
-class FilterEdited(msgspec.Struct, frozen=True):
-    """The text in the filter prompt is another."""
-
-    text: str
-
-
-class Resized(msgspec.Struct, frozen=True):
-    """The terminal has another size."""
-
-    columns: int
-    rows: int
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """Something for the message line."""
-
-    message: str
-    now_ns: int
-    bad: bool = False
-
-
-Event = Started | Tick | Ended | Pressed | FilterEdited | Resized | Noted
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -123,8 +64,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 24
     phase: Phase = Phase.STARTING
     quits: int = 0  # how often the user asked to leave; the second time does not wait
-    help: bool = False
-    help_top: int = 0
+    over_table: Mode | None = None  # HELP or WARNINGS, in the table's place
+    over_top: int = 0
     prompt: Prompt | None = None
     where: Predicate | None = None
     tabs: tuple[str, ...] = ("Syscalls",)
@@ -138,8 +79,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     top: int = 0
     started_ns: int | None = None
     ended_ns: int | None = None
-    marks: tuple[tuple[int, int], ...] = ()  # (time, calls) of the last second
+    marks: tuple[Mark, ...] = ()  # of the last second
     message: Noted | None = None
+    notes: tuple[Noted, ...] = ()  # the latest messages, oldest first
+    noted: int = 0  # how many messages there ever were
     error: str = ""
 
     @property
@@ -147,7 +90,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """What the keys mean now."""
         if self.prompt is not None:
             return Mode.PROMPT
-        return Mode.HELP if self.help else Mode.TABLE
+        return self.over_table or Mode.TABLE
 
     @property
     def small(self) -> bool:
@@ -168,14 +111,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, now_ns - self.started_ns)
 
     @property
-    def calls_per_s(self) -> float:
-        """Calls a second: of late while it runs, on the whole when it has ended."""
-        if self.over and self.picture is not None and self.elapsed_ns:
-            return self.picture.ledger.calls * 1e9 / self.elapsed_ns
-        if len(self.marks) < 2 or self.marks[-1][0] <= self.marks[0][0]:
-            return 0.0
-        (before_ns, before), (now_ns, now) = self.marks[0], self.marks[-1]
-        return (now - before) * 1e9 / (now_ns - before_ns)
+    def rates(self) -> Rates:
+        """What happens in a second: of late while it runs, on the whole when it has ended."""
+        if self.over and self.marks and self.elapsed_ns:
+            last = self.marks[-1]
+            return Rates.between(Mark(last.now_ns - self.elapsed_ns), last)
+        return Rates.between(self.marks[0], self.marks[-1]) if self.marks else Rates()
+
+    @property
+    def over_lines(self) -> int:
+        """How many lines stand in the table's place."""
+        return len(KEYS) if self.over_table is Mode.HELP else len(self.notes)
 
     @property
     def foot_rows(self) -> int:
@@ -224,6 +170,8 @@ def reduce(state: State, event: Event) -> State:
             phase = Phase.FAILED if error else Phase.ENDED
             state = _seen(state, picture)
             state = replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
+        case Pressed(Action.TAB, nth):
+            state = _at_tab(state, nth)
         case Pressed(action):
             state = _ACTIONS[action](state)
         case FilterEdited(text):
@@ -232,18 +180,18 @@ def reduce(state: State, event: Event) -> State:
         case Resized(columns, rows):
             state = replace(state, columns=columns, rows=rows)
         case Noted():
-            state = replace(state, message=event)
+            notes = (*state.notes, event)[-NOTES:]
+            state = replace(state, message=event, notes=notes, noted=state.noted + 1)
     return _scrolled(state)
 
 
 def _seen(state: State, picture: Picture) -> State:
-    now_ns, calls = picture.now_ns, picture.ledger.calls
-    recent = tuple(mark for mark in state.marks if mark[0] >= now_ns - RATE_SPAN_NS)
-    old = recent or state.marks[-1:]
+    now_ns = picture.now_ns
+    marks = recent(state.marks, Mark.of(picture))
     message = state.message
     if message is not None and now_ns - message.now_ns > MESSAGE_NS:
         message = None
-    state = replace(state, picture=picture, marks=(*old, (now_ns, calls)), message=message)
+    state = replace(state, picture=picture, marks=marks, message=message)
     return _arranged(state)
 
 
@@ -274,9 +222,9 @@ def _scrolled(state: State) -> State:
 
 def _moved(delta: Callable[[State], int]) -> Callable[[State], State]:
     def move(state: State) -> State:
-        if state.help:
-            lines = max(0, len(KEYS) - state.body_rows)
-            return replace(state, help_top=max(0, min(state.help_top + delta(state), lines)))
+        if state.over_table is not None:
+            lines = max(0, state.over_lines - state.body_rows)
+            return replace(state, over_top=max(0, min(state.over_top + delta(state), lines)))
         if state.grid is None:
             return state
         cursor = max(0, min(state.cursor + delta(state), len(state.grid.rows) - 1))
@@ -286,8 +234,8 @@ def _moved(delta: Callable[[State], int]) -> Callable[[State], State]:
 
 
 def _first(state: State) -> State:
-    if state.help:
-        return replace(state, help_top=0)
+    if state.over_table is not None:
+        return replace(state, over_top=0)
     return replace(state, cursor=0, anchor=None)  # the top, whatever comes to stand there
 
 
@@ -343,27 +291,33 @@ def _accept(state: State) -> State:
 
 
 def _cancel(state: State) -> State:
-    return replace(state, prompt=None, help=False)
+    return replace(state, prompt=None, over_table=None)
 
 
-def _help(state: State) -> State:
-    return replace(state, help=not state.help, help_top=0)
+def _over(mode: Mode) -> Callable[[State], State]:
+    def show(state: State) -> State:
+        shown = None if state.over_table is mode else mode
+        return replace(state, over_table=shown, over_top=0)
+
+    return show
+
+
+def _at_tab(state: State, tab: int) -> State:
+    """Return the state with another tab in front; as it is where there is none."""
+    if tab == state.tab or tab >= len(state.tabs):
+        return state
+    fresh = replace(state, tab=tab, sort=Sort(), cursor=0, anchor=None, top=0, first_column=0)
+    return replace(fresh, grid=None)
 
 
 def _tab(step: int) -> Callable[[State], State]:
-    def turn(state: State) -> State:
-        tab = (state.tab + step) % len(state.tabs)
-        if tab == state.tab:
-            return state
-        fresh = replace(state, tab=tab, sort=Sort(), cursor=0, anchor=None, top=0, first_column=0)
-        return replace(fresh, grid=None)
-
-    return turn
+    return lambda state: _at_tab(state, (state.tab + step) % len(state.tabs))
 
 
 _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.QUIT: _quit,
-    Action.HELP: _help,
+    Action.HELP: _over(Mode.HELP),
+    Action.WARNINGS: _over(Mode.WARNINGS),
     Action.FILTER: _open_prompt,
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
@@ -375,7 +329,9 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.PAGE_DOWN: _moved(lambda state: state.page),
     Action.FIRST: _first,
     Action.LAST: _moved(
-        lambda state: len(KEYS) if state.help else len(state.grid.rows) if state.grid else 0
+        lambda state: (
+            state.over_lines if state.over_table else len(state.grid.rows) if state.grid else 0
+        )
     ),
     Action.LEFT: _column(-1),
     Action.RIGHT: _column(1),

@@ -11,6 +11,7 @@ from prompt_toolkit.styles import Style
 STYLE = Style.from_dict(
     {
         "title": "reverse bold",
+        "badge": "reverse bold ansired",
         "label": "ansicyan",
         "value": "bold",
         "good": "ansigreen",

@@ -6,6 +6,7 @@ stage retains, and a `stats` of one's own adds those up; the header says how man
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 import msgspec
@@ -17,10 +18,10 @@ from ior.pipeline.abc import Stage
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.spec import NodeSpec, PipelineSpec
-from ior.snapshots import Snapshot
-from ior.stages.stats import Stats
+from ior.snapshots import Snapshot, Table
+from ior.stages.stats import Stats, StatsSnapshot, Totals
 from ior.stages.stream import Stream, StreamSnapshot
-from ior.ui.state import Matched, Picture
+from ior.ui.events import Matched, Picture
 from ior.ui.tabs.syscalls import SyscallsTab
 from ior.ui.tabs.table import TableTab
 
@@ -82,15 +83,29 @@ class Viewer:
 
     def picture(self, tab: int, where: Predicate | None) -> Picture:
         """Look at one tab, through a filter where the tab can be filtered."""
-        ledger, now_ns = self._run.ledger(), self._clock.now_ns()
-        if tab >= len(self.tabs):
-            return Picture(None, ledger, now_ns)
-        shown, matched = self.tabs[tab], None
+        table, matched = None, None
+        if tab < len(self.tabs):
+            table, matched = self._table(self.tabs[tab], where)
+        return Picture(
+            table,
+            self._run.ledger(),
+            self._clock.now_ns(),
+            matched,
+            self._totals(),
+            time.process_time_ns(),
+        )
+
+    def _totals(self) -> Totals | None:
+        snapshot = None if self._stats is None else self._run.snapshot(self._stats)
+        return snapshot.totals if isinstance(snapshot, StatsSnapshot) else None
+
+    def _table(
+        self, shown: TableTab, where: Predicate | None
+    ) -> tuple[Table | None, Matched | None]:
         if where is not None and shown.filtered:
             snapshot, matched = self._retained(where)
-        else:
-            snapshot = self._run.snapshot(shown.node)
-        return Picture(shown.table(snapshot), ledger, now_ns, matched)
+            return shown.table(snapshot), matched
+        return shown.table(self._run.snapshot(shown.node)), None
 
     def _retained(self, where: Predicate) -> tuple[Snapshot, Matched]:
         """Add up the retained rows that the filter matches."""

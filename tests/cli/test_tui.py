@@ -108,12 +108,17 @@ def test_a_file_is_a_capture_by_its_content(tmp_path: Path) -> None:
     assert (asked.pipeline, asked.replay) == (str(path), None)
 
 
-@pytest.mark.parametrize("other", [("--demo",), ("--demo=static",), ("--replay", "x"), ("--pid=1",)])
+@pytest.mark.parametrize(
+    "other", [("--demo",), ("--demo=static",), ("--replay", "x"), ("--pid=1",)]
+)
 def test_a_capture_goes_with_nothing_else_to_look_at(other: tuple[str, ...]) -> None:
-    asked = args(str(SAMPLE), *other)
     with pytest.raises(UsageError, match="capture"):
-        tui.take_capture(asked)
-        tui.check(asked)
+        _check(args(str(SAMPLE), *other))
+
+
+def _check(asked: Namespace) -> None:
+    tui.take_capture(asked)
+    tui.check(asked)
 
 
 def test_a_capture_is_shown_by_naming_it(folder: Path) -> None:

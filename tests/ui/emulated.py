@@ -12,8 +12,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
 from ior.snapshots import Field, Table
+from ior.ui.events import Event, Picture
 from ior.ui.screen import Screen
-from ior.ui.state import Event, Picture, State, reduce
+from ior.ui.state import State, reduce
 from ior.ui.tabs.syscalls import SyscallsTab
 
 SIZES = [(20, 5), (60, 15), (80, 24), (120, 40)]

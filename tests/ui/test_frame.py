@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from emulated import FIELDS, SIZES, ledger, picture, table
 from hypothesis import given
@@ -10,10 +12,10 @@ from test_state import EVENTS, after, running
 
 from ior.pipeline.ledger import StageBooks
 from ior.snapshots import Field, Table
+from ior.stages.stats import Totals
 from ior.text import width
 from ior.ui import frame
-from ior.ui.keys import KEYS, Action
-from ior.ui.state import (
+from ior.ui.events import (
     Ended,
     Event,
     FilterEdited,
@@ -22,9 +24,10 @@ from ior.ui.state import (
     Picture,
     Resized,
     Started,
-    State,
     Tick,
 )
+from ior.ui.keys import KEYS, Action, markdown
+from ior.ui.state import State
 from ior.ui.tabs.syscalls import SyscallsTab
 from ior.ui.widgets import Line, exactly, spread
 
@@ -39,8 +42,8 @@ def lines(state: State) -> list[str]:
     """All lines of the screen but the prompt's own."""
     if state.small:
         body = [frame.notice_line(state, i) for i in range(state.body_rows)]
-    elif state.help:
-        body = [frame.help_line(state, i) for i in range(state.body_rows)]
+    elif state.over_table:
+        body = [frame.over_line(state, i) for i in range(state.body_rows)]
     else:
         body = [TAB.line(state, i) for i in range(state.body_rows)]
     return [text(line) for line in (*frame.head(state), *body, *frame.foot(state))]
@@ -93,6 +96,31 @@ def test_lost_is_zero_or_red_with_the_place() -> None:
     assert "lost 7 kernel ring" in lines(one)[1]
 
 
+def test_the_head_says_rates_and_what_ior_itself_costs() -> None:
+    seen = Totals(calls=3, errors=12, bytes=4 << 20)
+    shown = Picture(table(3), ledger(), 2_000_000_000, None, seen, 200_000_000)
+    found = lines(after(Tick(shown), state=running(rows=3)))
+    assert "bytes 2.0 MiB/s  errors 6.0 /s" in found[1]
+    assert " ior 10% cpu " in found[0]
+    assert "bytes" not in lines(running())[1]  # no stats stage: not known
+
+
+def test_warnings_have_a_badge_and_a_view() -> None:
+    assert "warnings" not in lines(running())[0]
+    state = running(Noted("kernel: ring full", 0), Noted("csv: disk full", 61 * 10**9, bad=True))
+    assert "2 warnings (w)" in lines(state)[0]
+    assert styled(state, "2 warnings") == {"class:badge"}
+    found = lines(after(Action.WARNINGS, state=state))
+    assert found[3].split() == ["1:01", "csv:", "disk", "full"]
+    assert found[4].split() == ["0:00", "kernel:", "ring", "full"]
+    assert "no warnings" in lines(running(Action.WARNINGS))[3]
+
+
+def test_the_documentation_has_the_table_of_keys() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "tui.md").read_text(encoding="utf-8")
+    assert markdown() in documented
+
+
 def test_rows_that_failed_in_a_stage_count_as_lost() -> None:
     books = ledger()
     books.stages["mine"] = StageBooks(in_=5, failed=5)
@@ -127,7 +155,9 @@ def test_carets_stand_under_the_wrong_place() -> None:
     assert carets.rstrip() == " " * start + "^" * width(
         typed[state.prompt.start : state.prompt.end]
     )
-    assert " ".join(line.strip() for line in message) == state.prompt.error
+    said = " ".join(line.strip() for line in message)
+    assert state.prompt.error.startswith(said.removesuffix("…"))
+    assert said.startswith("unknown field")
 
 
 def test_a_wrong_filter_wider_than_the_terminal_says_the_character() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from emulated import SIZES, Stand, ledger, picture, table
 
-from ior.ui.state import Ended, Event, Matched, Phase, Picture, Started, State, Tick, reduce
+from ior.ui.events import Ended, Event, Matched, Picture, Started, Tick
+from ior.ui.state import Phase, State, reduce
 
 Make = Callable[[int, int, State], Stand]
 

@@ -8,24 +8,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ior.snapshots import Field, Table
-from ior.ui.grid import columns_shown
-from ior.ui.keys import KEYS, Action, Mode
-from ior.ui.state import (
-    MESSAGE_NS,
+from ior.stages.stats import Totals
+from ior.ui.events import (
     Ended,
     Event,
     FilterEdited,
     Matched,
     Noted,
-    Phase,
     Picture,
     Pressed,
     Resized,
     Started,
-    State,
     Tick,
-    reduce,
 )
+from ior.ui.grid import columns_shown
+from ior.ui.keys import KEYS, Action, Mode
+from ior.ui.state import MESSAGE_NS, NOTES, Phase, State, reduce
 
 SECOND = 1_000_000_000
 
@@ -53,7 +51,7 @@ def test_a_run_starts_ticks_and_ends() -> None:
     assert (state.phase, state.elapsed_ns) == (Phase.RUNNING, 2 * SECOND)
     state = after(Ended(picture(9, calls=600_000)), state=state)
     assert (state.phase, state.over, state.elapsed_ns) == (Phase.ENDED, True, 4 * SECOND)
-    assert state.calls_per_s == 150_000
+    assert state.rates.calls == 150_000
     assert state.quits == 0
 
 
@@ -70,14 +68,14 @@ def test_a_failed_run_keeps_the_picture_and_says_why() -> None:
 
 def test_calls_per_second_are_of_the_last_second() -> None:
     state = running(*(Tick(picture(i / 4, calls=i * 1000)) for i in range(1, 9)))
-    assert state.calls_per_s == 4000
+    assert state.rates.calls == 4000
     state = after(Tick(picture(2.5, calls=8000)), state=state)
-    assert state.calls_per_s == 2000
+    assert state.rates.calls == 2000
 
 
 def test_calls_per_second_with_ticks_further_apart_than_a_second() -> None:
     state = running(Tick(picture(5, calls=500_011)), Tick(picture(10, calls=1_000_011)))
-    assert state.calls_per_s == 100_000
+    assert state.rates.calls == 100_000
 
 
 def test_quit_is_counted_and_says_stopping() -> None:
@@ -209,9 +207,38 @@ def test_a_message_goes_after_a_while() -> None:
 def test_help_scrolls_within_its_lines() -> None:
     state = running(Resized(60, 15), Action.HELP, *[Action.DOWN] * 100)
     assert state.mode is Mode.HELP
-    assert state.help_top == len(KEYS) - state.body_rows
-    assert (state.cursor, after(Action.FIRST, state=state).help_top) == (0, 0)
+    assert state.over_top == len(KEYS) - state.body_rows
+    assert (state.cursor, after(Action.FIRST, state=state).over_top) == (0, 0)
     assert after(Action.CANCEL, state=state).mode is Mode.TABLE
+
+
+def test_warnings_are_kept_and_counted_and_shown_instead_of_the_table() -> None:
+    state = running(*[Noted(f"ring {i}", i * SECOND) for i in range(NOTES + 5)])
+    assert (state.noted, len(state.notes), state.notes[0].message) == (NOTES + 5, NOTES, "ring 5")
+    state = after(Resized(60, 15), Action.WARNINGS, *[Action.DOWN] * 500, state=state)
+    assert state.mode is Mode.WARNINGS
+    assert state.over_top == NOTES - state.body_rows
+    assert after(Action.HELP, state=state).mode is Mode.HELP
+    assert after(Action.WARNINGS, state=state).mode is Mode.TABLE
+    assert after(Action.CANCEL, state=state).mode is Mode.TABLE
+
+
+def test_a_number_goes_to_its_tab_and_nowhere_where_there_is_none() -> None:
+    state = running(Action.DOWN, Pressed(Action.TAB, 1))
+    assert (state.tab, state.cursor, state.grid) == (1, 0, None)
+    assert after(Pressed(Action.TAB, 7), state=state) == state
+
+
+def test_rates_are_of_the_last_second_then_of_the_whole() -> None:
+    state = running()
+    for i in range(1, 5):
+        seen = Totals(calls=i, errors=3 * i, bytes=1000 * i)
+        shown = Picture(table(1), ledger(i * 10), i * SECOND, None, seen, i * SECOND // 10)
+        state = after(Tick(shown), state=state)
+    assert (state.rates.calls, state.rates.errors, state.rates.bytes) == (10, 3, 1000)
+    assert state.rates.cpu == 0.1
+    over = after(Ended(shown), state=state)
+    assert (over.rates.calls, over.rates.errors, over.rates.bytes) == (10, 3, 1000)
 
 
 def test_every_action_has_a_key() -> None:
