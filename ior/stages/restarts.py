@@ -90,7 +90,7 @@ class _Fold:
         self._new = held  # the first row of this batch
         tids = every.halves["tid"][:held].tolist()
         self._waiting = {tid: row for row, tid in enumerate(tids)}
-        self._first = np.arange(len(every.gap_ns))  # the row whose begin each row has
+        self._before = np.arange(len(every.gap_ns))  # the row that each restarts, or itself
         self._restarts = every.restarts.astype(np.int64)
         self._place = np.full(len(every.gap_ns), -1, np.int64)  # where a row goes; -1 nowhere
         self._gone: list[int] = []
@@ -128,7 +128,7 @@ class _Fold:
         tid, flags = (int(self._every.halves[name][row]) for name in ("tid", "flags"))
         if flags & Flag.RESTARTED and tid in self._waiting:
             begin = self._waiting.pop(tid)
-            self._first[row] = self._first[begin]
+            self._before[row] = begin
             self._restarts[row] = self._restarts[begin] + 1
             self._joined += 1
         if flags & Flag.INTERRUPTED:
@@ -157,9 +157,23 @@ class _Fold:
         return rows._replace(halves=detached(rows.halves, np.arange(len(rows.gap_ns))))
 
     def _take(self, last: Array) -> Whole:
-        halves, first = self._every.halves, self._first[last]
-        rows = halves.select(last)
-        if self._joined:
-            rows = overlay(halves.select(first), rows)
+        """Return the calls that end with these rows, each joined with those that it restarts."""
+        halves, first = self._every.halves, last.copy()
+        rows, chains = halves.select(last), np.flatnonzero(self._before[last] != last)
+        if len(chains):
+            first[chains], folded = self._chained(last[chains])
+            index = np.arange(len(last))
+            index[chains] = len(last) + np.arange(len(chains))
+            rows = concat([rows, folded]).select(index)
         restarts = np.minimum(self._restarts[last], _MOST).astype(np.uint16)
         return Whole(rows, self._every.gap_ns[first], restarts)
+
+    def _chained(self, last: Array) -> tuple[Array, Batch]:
+        """Return the first rows of the chains that end with these, and each chain as one."""
+        parts = [last]
+        while ((before := self._before[parts[-1]]) != parts[-1]).any():
+            parts.append(before)  # of a chain that is shorter, its first row again
+        rows = self._every.halves.select(parts[-1])
+        for part in reversed(parts[:-1]):
+            rows = overlay(rows, self._every.halves.select(part))
+        return parts[-1], rows

@@ -59,8 +59,12 @@ RUN = ("run", "good.toml")
 BAD = {
     "missing file": Bad(("run", "gone.toml"), 66, "gone.toml"),
     "toml": Bad(("run", "broken.toml"), 78, "broken.toml:12:11: E101", 2),
-    "unknown key": Bad(("run", "key.toml"), 78, "key.toml:15:1: E201 stage.csv.paht: unknown key", 2),
-    "unknown type": Bad(("run", "type.toml"), 78, "type.toml:13:8: E301 stage.csv.type: unknown", 2),
+    "unknown key": Bad(
+        ("run", "key.toml"), 78, "key.toml:15:1: E201 stage.csv.paht: unknown key", 2
+    ),
+    "unknown type": Bad(
+        ("run", "type.toml"), 78, "type.toml:13:8: E301 stage.csv.type: unknown", 2
+    ),
     "unknown syscall": Bad((*RUN, "--syscalls", "opennat"), 2, "did you mean openat"),
     "unknown syscall in the file": Bad(("run", "syscall.toml"), 78, "did you mean openat", 2),
     "filter": Bad((*RUN, "--where", "ret > 0 and latncy > 1ms"), 2, "did you mean", 3),

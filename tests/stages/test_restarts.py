@@ -72,6 +72,22 @@ def test_a_restarted_call_is_one_row_with_its_whole_latency(cut: bool) -> None:
     assert not told.causes
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_every_part_of_a_call_tells_what_it_knows(cut: bool) -> None:
+    told = Told()
+    columns = {
+        "ret": [-512, -512, 7],
+        "nr": "read",
+        "file": ["", "/read", ""],
+        "args": [[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 2, 0, 0, 0]],
+    }
+    batch = told.records([STOPPED, BOTH, AGAIN], **columns)
+    parts = [batch.select(np.array([i])) for i in range(len(batch))] if cut else [batch]
+    told.take(*parts).end()
+    assert told.column("file") == ["/read"]
+    assert told.column("args") == [[0, 2, 0, 0, 1]]
+
+
 def test_the_first_part_tells_what_restart_syscall_does_not() -> None:
     told = Told()
     columns = {
