@@ -22,7 +22,6 @@ from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.output import Output, create_output
 
 from ior.errors import IorError, UsageError
-from ior.expr import Predicate
 from ior.host.command import Command
 from ior.host.output import check_writable
 from ior.pipeline.clock import SystemClock
@@ -117,8 +116,7 @@ class Session:
             self._leaving.set()
         if self.state.quits > 1:
             self._hurrying.set()
-        looks = (before.tab, _source(before.where)) != (self.state.tab, _source(self.state.where))
-        if looks and self.state.picture is not None:
+        if before.looks_at != self.state.looks_at and self.state.picture is not None:
             self.state = reduce(self.state, Tick(self._picture()))
         if self._screen is not None:
             self._screen.follow(before, self.state)
@@ -269,7 +267,3 @@ def _alike(picture: Picture, last: Picture | None) -> bool:
     if last is None or picture.now_ns // _SECOND != last.now_ns // _SECOND:
         return False
     return picture.ledger == last.ledger and picture.table == last.table
-
-
-def _source(where: Predicate | None) -> str | None:
-    return where.source if where else None

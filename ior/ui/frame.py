@@ -50,7 +50,10 @@ def _title(state: State) -> Line:
     right: Line = []
     if state.noted:
         right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
-    cpu = f" ior {state.rates.cpu:.0%} cpu " if state.picture is not None else ""
+    if state.paused:
+        right.append(("class:badge", " paused "))
+    runs = state.picture is not None and not state.over
+    cpu = f" ior {state.rates.cpu:.0%} cpu " if runs else ""
     right.append((style, f"{cpu} {phase} {clock(state.elapsed_ns)} "))
     return spread([(style, f" ior  {state.title}")], right, state.columns, style)
 
@@ -105,7 +108,7 @@ def _filter(state: State) -> Line:
     else:
         said = f" {format_count(matched.rows)} of {format_count(matched.retained)}"
         said += " retained rows match "
-    left = [("class:label", " filter "), ("class:value", state.where.source)]
+    left = [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
     return spread(left, [("class:value", said)], state.columns)
 
 

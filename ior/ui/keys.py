@@ -27,6 +27,9 @@ class Action(StrEnum):
     FILTER = "filter"
     ACCEPT = "accept"
     CANCEL = "cancel"
+    DRILL = "drill"
+    POP = "pop"
+    PAUSE = "pause"
     SORT = "sort"
     REVERSE = "reverse"
     UP = "up"
@@ -67,6 +70,11 @@ KEYS: tuple[Key, ...] = (
     Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide this help", _READING),
     Key(Action.WARNINGS, ("w",), "w", "", "show or hide what was warned of", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
+    Key(
+        Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row under the cursor as well"
+    ),
+    Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
+    Key(Action.PAUSE, ("space",), "Space", "pause", "hold the table still; the trace goes on"),
     Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
     Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ior.errors import FilterError
-from ior.expr import Predicate, compile_filter
+from ior.expr import Predicate
 from ior.ui.events import (
     Ended,
     Event,
@@ -31,6 +31,7 @@ from ior.ui.folding import fold
 from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of
 from ior.ui.keys import KEYS, Action, Mode
 from ior.ui.rates import Mark, Rates, recent
+from ior.ui.terms import joined, term_of
 
 MIN_COLUMNS, MIN_ROWS = 40, 10  # below, a notice says so
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
@@ -67,7 +68,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     over_table: Mode | None = None  # HELP or WARNINGS, in the table's place
     over_top: int = 0
     prompt: Prompt | None = None
-    where: Predicate | None = None
+    terms: tuple[str, ...] = ()  # of the filter; all must hold
+    where: Predicate | None = None  # what they mean together
+    paused: bool = False  # the table stands still
     tabs: tuple[str, ...] = ("Syscalls",)
     tab: int = 0
     picture: Picture | None = None
@@ -91,6 +94,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         if self.prompt is not None:
             return Mode.PROMPT
         return self.over_table or Mode.TABLE
+
+    @property
+    def looks_at(self) -> tuple[int, tuple[str, ...], bool]:
+        """What a picture depends on: another one is wanted at once when this changes."""
+        return self.tab, self.terms, self.paused
 
     @property
     def small(self) -> bool:
@@ -186,6 +194,9 @@ def reduce(state: State, event: Event) -> State:
 
 
 def _seen(state: State, picture: Picture) -> State:
+    if state.paused and state.grid is not None and state.picture is not None:
+        held = state.picture
+        picture = replace(picture, table=held.table, matched=held.matched)
     now_ns = picture.now_ns
     marks = recent(state.marks, Mark.of(picture))
     message = state.message
@@ -281,13 +292,41 @@ def _accept(state: State) -> State:
     if state.prompt is None:
         return state
     text = state.prompt.text.strip()
+    terms = (text,) if text else ()
     try:
-        where = compile_filter(text) if text else None
+        joined(terms)
     except FilterError as error:
         lead = len(state.prompt.text) - len(state.prompt.text.lstrip())
         bad = Prompt(state.prompt.text, str(error), error.start + lead, error.end + lead)
         return replace(state, prompt=bad)
-    return replace(state, prompt=None, where=where)
+    if terms == state.terms or (state.where is not None and text == state.where.source):
+        return replace(state, prompt=None)
+    return _filtered(replace(state, prompt=None), terms)
+
+
+def _filtered(state: State, terms: tuple[str, ...]) -> State:
+    """Return the state with another filter; its table is yet to come."""
+    return replace(state, terms=terms, where=joined(terms), cursor=0, anchor=None, top=0, grid=None)
+
+
+def _drill(state: State) -> State:
+    """Add what names the row under the cursor to the filter."""
+    if state.grid is None or state.picture is None or not state.grid.rows:
+        return state
+    term = term_of(state.grid, state.cursor)
+    if term is None:
+        name = state.grid.table.fields[0].name
+        said = f"a row of this table is no filter: '{name}' is not a field of calls"
+        return replace(state, message=Noted(said, state.picture.now_ns))
+    return state if term in state.terms else _filtered(state, (*state.terms, term))
+
+
+def _pop(state: State) -> State:
+    return _filtered(state, state.terms[:-1]) if state.terms else state
+
+
+def _pause(state: State) -> State:
+    return replace(state, paused=not state.paused)
 
 
 def _cancel(state: State) -> State:
@@ -319,6 +358,9 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.HELP: _over(Mode.HELP),
     Action.WARNINGS: _over(Mode.WARNINGS),
     Action.FILTER: _open_prompt,
+    Action.DRILL: _drill,
+    Action.POP: _pop,
+    Action.PAUSE: _pause,
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
     Action.SORT: _sort,

@@ -17,11 +17,13 @@ from ior.pipeline import registry
 from ior.pipeline.abc import Stage
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot, Table
 from ior.stages.stats import Stats, StatsSnapshot, Totals
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.events import Matched, Picture
+from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.syscalls import SyscallsTab
 from ior.ui.tabs.table import TableTab
 
@@ -34,6 +36,9 @@ class Watched(Protocol):
 
     def ledger(self) -> Ledger:
         """Return the books as they stand."""
+
+    def times(self) -> dict[str, NodeTimes]:
+        """Return how the time of every node was split."""
 
 
 class Viewer:
@@ -55,6 +60,7 @@ class Viewer:
         keys = spec.nodes[self._stats].keys if self._stats else {}
         self._config = msgspec.convert(keys, Stats.Config)
         self.tabs: list[TableTab] = []
+        self._pipeline = PipelineTab()
 
     def open(self) -> tuple[str, ...]:
         """Make the tabs from what the nodes answer now, Syscalls first; return their names."""
@@ -64,6 +70,7 @@ class Viewer:
         for node in self._nodes:
             if node != self._stats:
                 self._add(node)
+        self.tabs.append(TableTab(PipelineTab.name, "", 0, filtered=False))
         return tuple(tab.name for tab in self.tabs)
 
     def _add(self, node: str) -> None:
@@ -102,6 +109,9 @@ class Viewer:
     def _table(
         self, shown: TableTab, where: Predicate | None
     ) -> tuple[Table | None, Matched | None]:
+        if shown is self.tabs[-1]:
+            now_ns = self._clock.now_ns()
+            return self._pipeline.look(now_ns, self._run.ledger(), self._run.times()), None
         if where is not None and shown.filtered:
             snapshot, matched = self._retained(where)
             return shown.table(snapshot), matched

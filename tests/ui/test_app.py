@@ -121,7 +121,7 @@ def test_a_refused_start_is_a_readable_screen(person: Person) -> None:
 
 
 def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
-    person.when("ended", "\x1b[Z").when("Bergen", "f").when("filter:", "is_error\r")
+    person.when("ended", "7").when("Bergen", "f").when("filter:", "is_error\r")
     person.when("not applied here", "q")
     spec = pipeline(STREAM, '[stage.sky]\nuse = "own_nodes.py:Weather"\ninputs = "made"\n')
     assert live(person, spec) == 0
@@ -131,8 +131,26 @@ def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
     assert all(name in person.saw[0][2] for name in ("1 Syscalls", "2 Files", "3 Processes"))
 
 
+def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:
+    person.when("ended", "G").when("ended", "\r").when("20 of 3,020", "3")
+    person.when("cat", "\r").when(" › ", "\x7f").when("match", "\x7f").when("    3,020", "q")
+    assert live(person, pipeline(STREAM)) == 0
+    assert 'syscall == "openat"' in person.saw[2][3]
+    assert "20 of 3,020 retained rows match" in person.saw[2][3]
+    assert person.saw[4][3].startswith(' filter syscall == "openat" › pid == 100')
+    assert "filter" not in person.saw[-1][3]
+
+
+def test_the_pipeline_is_a_tab(person: Person) -> None:
+    person.when("ended", "\x1b[Z").when("made.out->live", "q")
+    assert live(person, pipeline(STREAM)) == 0
+    rows = {line.split()[0]: line.split() for line in person.saw[-1][4:12] if line.strip()}
+    assert rows["stats"].count("3,020") == 1
+    assert rows["made.out->stats"].count("3,020") == 2
+
+
 def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:
-    person.when("ended", "\x1b[Z").when("no table here", "\t").when("read ", "q")
+    person.when("ended", "6").when("no table here", "1").when("read ", "q")
     spec = pipeline('[stage.sky]\nuse = "own_nodes.py:Unshowable"\ninputs = "made"\n')
     assert live(person, spec) == 0
     assert "sky cannot be shown: LookupError('no table here')" in "\n".join(person.saw[1])

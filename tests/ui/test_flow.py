@@ -1,0 +1,47 @@
+"""The Pipeline tab: rates and shares of time of late, by stage and edge."""
+
+from __future__ import annotations
+
+from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
+from ior.pipeline.pace import NodeTimes
+from ior.ui.tabs.pipeline import FIELDS, PipelineTab
+
+SECOND = 1_000_000_000
+EDGE = "pair.out->stats"
+NAMES = [field.name for field in FIELDS]
+
+
+def books(rows: int, *, dropped: int = 0) -> Ledger:
+    edge = EdgeBooks(offered=rows, delivered=rows - dropped, dropped=dropped, waiting=2, batches=8)
+    stages = {"pair": StageBooks(in_=rows, out={"out": rows}), "stats": StageBooks(in_=rows)}
+    return Ledger(closed=False, kernel={}, calls=rows, stages=stages, edges={EDGE: edge})
+
+
+def times(pair: tuple[int, int, int], stats: tuple[int, int]) -> dict[str, NodeTimes]:
+    starved, busy, blocked = pair
+    return {
+        "pair": NodeTimes(starved * SECOND, busy * SECOND, {EDGE: blocked * SECOND}),
+        "stats": NodeTimes(stats[0] * SECOND, stats[1] * SECOND, {}),
+    }
+
+
+def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
+    tab = PipelineTab()
+    first = tab.look(0, books(1000), times((10, 0, 0), (10, 0)))
+    assert [row[NAMES.index("rows/s")] for row in first.rows] == [None, None, None]
+    second = tab.look(4 * SECOND, books(3000, dropped=7), times((11, 1, 2), (10, 4)))
+    rows = [dict(zip(NAMES, row, strict=True)) for row in second.rows]
+    pair, edge, stats = rows
+    assert [row["stage or edge"] for row in rows] == ["pair", f"  {EDGE}", "stats (slow)"]
+    assert [row["rows/s"] for row in rows] == [500, 500, 500]
+    assert (pair["starved"], pair["busy"], pair["blocked"]) == (0.25, 0.25, 0.5)
+    assert (stats["starved"], stats["busy"], stats["blocked"]) == (0.0, 1.0, 0.0)
+    assert (edge["lost"], edge["fill"], edge["blocked"]) == (7, 0.25, 0.5)
+
+
+def test_old_looks_are_forgotten() -> None:
+    tab = PipelineTab()
+    for i in range(12):
+        shown = tab.look(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
+    # from the look a second before: 7 of 0.25 s to 11
+    assert shown.rows[0][NAMES.index("rows/s")] == (121 - 49) * 100
