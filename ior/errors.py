@@ -13,6 +13,7 @@
     │   └── FilterError         78   a filter expression is wrong, with the place
     ├── CommandNotExecutable   126   the command cannot be executed
     ├── CommandNotFound        127   the command does not exist
+    ├── ReloadRefused            1   a run cannot go on with a changed pipeline
     └── StageFailed              1   a node of the graph raised
 
 Every message says what is wrong, where, and what to do about it; `ior.cli` prints it as
@@ -159,3 +160,14 @@ class CommandNotFound(IorError, FileNotFoundError):
 
 class StageFailed(IorError, RuntimeError):
     """A node of the graph raised; `__cause__` is what it raised."""
+
+
+class ReloadRefused(IorError):
+    """A run cannot go on with a changed pipeline; it goes on with the old one.
+
+    `reasons` are all that stand against it, a sentence each.
+    """
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)

@@ -30,6 +30,11 @@ class Run(Subcommand):
         parser.add_argument(
             "--duration", metavar="S", help="end after this time, such as 10, 1.5 or 2m"
         )
+        parser.add_argument(
+            "--watch",
+            action="store_true",
+            help="apply the file whenever it changes, without an end of the trace",
+        )
         options.add_target(parser)
         options.add_selection(parser)
         _add_outputs(parser)
@@ -45,12 +50,20 @@ class Run(Subcommand):
             log_to_stderr()
         duration_s = None if args.duration is None else options.seconds(args.duration)
         options.check_target(args)
+        path = presets.locate(named)
+        if args.watch and path is None:
+            raise UsageError(
+                f"--watch needs a pipeline file; '{named}' is a preset "
+                f"(ior run {named} --print > mine.toml makes a file of it)"
+            )
         if args.command is not None:
             resolve(args.command[0])
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
+        from ior.cli.reload import PipelineFile  # noqa: PLC0415 - not for --help
         from ior.cli.session import Session, Wishes  # noqa: PLC0415 - not for --help
 
+        file = None if path is None else PipelineFile(path, lambda: prepare(named, args)[1])
         spec, graph = prepare(named, args)
         if not args.quiet:
             say_findings(graph.warnings)
@@ -67,6 +80,8 @@ class Run(Subcommand):
                 announcement=overrides.describe(spec, command, args.duration),
                 status=args.status and not args.verbose,
                 reports=any(node.type == "report" for node in spec.nodes.values()),
+                file=file,
+                watch=args.watch,
             )
             return Session(graph, command, wishes).run()
 

@@ -9,11 +9,13 @@ import anyio
 from anyio.abc import TaskStatus
 
 from ior.cli.console import say
+from ior.cli.reload import PipelineFile, has_terminal
 from ior.cli.status import StatusLine
 from ior.errors import LossError
 from ior.host.command import Command
 from ior.host.memory import keep_freed_memory
 from ior.host.output import check_writable
+from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
@@ -36,6 +38,8 @@ class Wishes:
     status: bool = False  # keep a line about the run on the terminal
     reports: bool = False  # the books are shown by somebody else
     hushed: str = ""  # a stage whose warnings are not said
+    file: PipelineFile | None = None  # what a reload reads
+    watch: bool = False  # reload when it changes
 
 
 class Session:
@@ -47,6 +51,7 @@ class Session:
     def __init__(self, graph: Graph, command: Command | None, wishes: Wishes) -> None:
         self.wishes, self.command = wishes, command
         self.ended_by: int | None = None
+        self._due = anyio.Event()  # to be reloaded
         self._line = StatusLine(wanted=wishes.status and not wishes.quiet)
         self.run_: Run = Run(graph, command=command, on_warning=self._warn)
 
@@ -83,6 +88,10 @@ class Session:
             await tasks.start(self._watch_signals)
             tasks.start_soon(self._announce)
             tasks.start_soon(self._line.follow, self.run_)
+            if self.wishes.file is not None:
+                tasks.start_soon(self._reload, self.wishes.file)
+                if self.wishes.watch:
+                    tasks.start_soon(self._watch, self.wishes.file)
             try:
                 ledger = await self.run_.run()
             except Exception as error:  # raised below: a task group would wrap it
@@ -96,14 +105,33 @@ class Session:
     async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         # What our caller ignores (nohup, a background job) stays ignored.
         heard = [n for n in _ENDING if signal.getsignal(n) != signal.SIG_IGN]
+        # The end of a terminal ends its runs; a service has none, and is told to reload.
+        reloads = self.wishes.file is not None and not has_terminal()
         with anyio.open_signal_receiver(*heard) as signals:
             task_status.started()
             async for number in signals:
-                if self.ended_by is None:
+                if reloads and number == signal.SIGHUP:
+                    self._due.set()
+                elif self.ended_by is None:
                     self.ended_by = int(number)
                     self.run_.stop()
                 else:
                     self.run_.abort()
+
+    async def _watch(self, file: PipelineFile) -> None:
+        while True:
+            await file.wait(SystemClock())
+            self._due.set()
+
+    async def _reload(self, file: PipelineFile) -> None:
+        """Apply the file whenever that is due."""
+        await self.run_.started.wait()
+        while True:
+            await self._due.wait()
+            self._due = anyio.Event()
+            applied, said = await file.apply(self.run_)
+            for line in said if not (applied and self.wishes.quiet) else ():
+                self._line.say(line)
 
     async def _announce(self) -> None:
         await self.run_.started.wait()

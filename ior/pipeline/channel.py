@@ -43,6 +43,21 @@ class Edge:
         return self.name.partition("->")[0].rpartition(".")[0]
 
     @property
+    def consumer(self) -> str:
+        """The name of the node that takes."""
+        return self.name.partition("->")[2]
+
+    @property
+    def port(self) -> str:
+        """The producer's port."""
+        return self.name.partition("->")[0].rpartition(".")[2]
+
+    @property
+    def empty(self) -> bool:
+        """Whether all that was given was taken."""
+        return self.books.offered == self.books.delivered + self.books.dropped
+
+    @property
     def blocked_ns(self) -> int:
         """How long the producer has waited for room, the present wait included."""
         since = self._blocked_since_ns

@@ -3,7 +3,8 @@
 Kernel (records): `attempted = read + lost`; `skipped`, `in_flight`, `names_lost` and
 `compat` stand beside it. Each stage (rows):
 `in + made = sum(out) + filtered + joined + failed + held + consumed`. Each edge:
-`offered = out[port] = delivered + dropped`. At a clean end nothing is held.
+`offered = out[port] = delivered + dropped`, `out[port]` being what the port gave while the
+edge was there. At a clean end nothing is held.
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ class StageBooks(msgspec.Struct, rename={"in_": "in"}, kw_only=True):
 
 
 class EdgeBooks(msgspec.Struct, kw_only=True):
-    """One edge's rows, and its buffer in batches: how many wait, waited at most, fit."""
+    """One edge's rows, and its buffer in batches: how many wait, waited at most, fit.
 
+    Of an edge that a reload made or cut, `since` and `until` are the rows that its port had
+    given by then; `until` is None for one that was not cut.
+    """
+
+    since: int = 0
+    until: int | None = None
     offered: int = 0
     delivered: int = 0
     dropped: int = 0
@@ -118,7 +125,7 @@ def _open_edge(name: str, edge: EdgeBooks, stages: Mapping[str, StageBooks]) -> 
     if waiting:
         reasons.append(f"edge {name}: {waiting:,} rows are still in it")
     producer, _, port = name.partition("->")[0].rpartition(".")
-    given = stages[producer].out[port]
+    given = (stages[producer].out[port] if edge.until is None else edge.until) - edge.since
     if given != edge.offered:
         reasons.append(f"edge {name}: {edge.offered:,} rows offered of {given:,} given")
     return reasons

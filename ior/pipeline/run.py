@@ -6,23 +6,29 @@ they captured is read, every node drains, then all close. Nothing is cancelled t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import anyio
+import anyio.abc
 from anyio.lowlevel import checkpoint
 
-from ior.errors import IorError, StageFailed
+from ior.errors import IorError, ReloadRefused, StageFailed
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage
+from ior.pipeline.changes import Changes
 from ior.pipeline.clock import Clock, SystemClock
 from ior.pipeline.columns import makes_calls
 from ior.pipeline.context import Warned, Warnings
+from ior.pipeline.crew import Crew
+from ior.pipeline.gate import Gate
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import KERNEL, Ledger, balance
 from ior.pipeline.pace import NodeTimes, Slowest, slowest
-from ior.pipeline.wiring import Seams, wire
+from ior.pipeline.wiring import Seams
 from ior.pipeline.worker import Worker
 from ior.snapshots import Snapshot, Table
+
+_DRY_S = 5.0  # how long sources may be held while a changed graph waits to take over
 
 
 class Run:
@@ -46,10 +52,11 @@ class Run:
         self.abandoned: list[str] = []
         self._command, self._settings = command, graph.settings
         self._clock = clock = clock or SystemClock()
-        self._warnings = Warnings(clock, on_warning)
+        self._warnings, self._gate = Warnings(clock, on_warning), Gate()
         seams = Seams(
             clock=clock,
             command=command,
+            gate=self._gate,
             warnings=self._warnings,
             snapshot=self.snapshot,
             ledger=self.ledger,
@@ -57,12 +64,13 @@ class Run:
             stop=self.stop,
             on_failure=self._failed,
         )
-        self._workers, self._edges = wire(graph, seams)
+        self._crew = Crew(graph, seams)
         self._begun: list[Worker] = []
         self._aborted = self._running = False
         self._stopping = anyio.Event()
         self._late = False  # aborted because the deadline has passed
         self._scope: anyio.CancelScope | None = None
+        self._group: anyio.abc.TaskGroup | None = None  # while there is work
         self._failure: IorError | None = None
         self._kernel: dict[str, int] | None = None
 
@@ -114,10 +122,19 @@ class Run:
 
     async def _start(self) -> None:
         """Start viewers, then consumers before producers, sources last; release the command."""
-        workers = list(reversed(self._workers.values()))
-        rank = {w: 0 if w.looks else 2 if isinstance(w.node, Source) else 1 for w in workers}
-        for worker in sorted(workers, key=rank.__getitem__):
-            self._begun.append(worker)
+        await self._start_all(self._crew.workers.values(), self._begun)
+        self._running = True
+        if self._stopping.is_set():
+            self._stop_sources()
+        elif self._command is not None:
+            self._command.release()
+
+    async def _start_all(self, workers: Iterable[Worker], begun: list[Worker]) -> None:
+        """Start workers, given producers first; `begun` tells which have begun to."""
+        last_first = list(workers)[::-1]
+        rank = {w: 0 if w.looks else 2 if isinstance(w.node, Source) else 1 for w in last_first}
+        for worker in sorted(last_first, key=rank.__getitem__):
+            begun.append(worker)
             try:
                 await worker.start()
                 await checkpoint()
@@ -126,21 +143,16 @@ class Run:
                 raise
             except Exception as error:
                 raise _failure(worker, error, "cannot start: ") from error
-        self._running = True
-        if self._stopping.is_set():
-            self._stop_sources()
-        elif self._command is not None:
-            self._command.release()
 
     async def _work(self) -> None:
         """Let everybody work until the sources have ended and everything has drained."""
         async with anyio.create_task_group() as group:
+            self._group = group
             for worker in self._begun:
                 worker.launch(group)
             self.started.set()
-            for worker in self._begun:
-                if not worker.looks:
-                    await worker.finished.wait()
+            while at_work := [w for w in self._begun if not (w.looks or w.finished.is_set())]:
+                await at_work[0].finished.wait()
             self._warnings.flush()
             self._kernel = self._kernel_books()
             self.drained.set()
@@ -148,6 +160,88 @@ class Run:
             for worker in self._begun:
                 if worker.looks and not worker.failed:
                     await worker.drain()
+
+    async def reload(self, graph: Graph) -> Changes:
+        """Go on with a changed graph, from between two batches on; return what it changes.
+
+        The sources go on; while the graph is changed what they capture waits in the kernel.
+        What does not change keeps its state, what is gone drains and stays in the books.
+        Raises ReloadRefused, or what a new stage's start raises: then nothing has changed.
+        """
+        self._refuse_at_the_end()
+        changes = self._crew.compare(graph)
+        if not (changes.fresh or changes.gone):
+            return changes
+        fresh, begun = self._crew.make(graph, changes), list[Worker]()
+        try:
+            await self._start_all(fresh.values(), begun)
+            self._gate.shut()
+            await self._run_dry(changes)
+            self._refuse_at_the_end()
+            if self._crew.compare(graph) != changes:
+                raise ReloadRefused(["a stage ended meanwhile; try again"])
+            gone = self._crew.change(graph, changes, fresh)
+        except BaseException:
+            self._gate.open()
+            await self._close_unused(begun)
+            raise
+        try:
+            await self._take_over(begun, gone)
+        finally:
+            self._gate.open()
+        return changes
+
+    async def _close_unused(self, begun: list[Worker]) -> None:
+        for worker in reversed(begun):
+            with anyio.move_on_after(self._settings.abort_s, shield=True):
+                try:
+                    await worker.close()
+                except Exception as error:
+                    self._warnings.warn(worker.ctx.name, f"cannot close: {error}")
+
+    def _refuse_at_the_end(self) -> None:
+        if self._group is None or self._stopping.is_set() or self._crew.sources_ended:
+            raise ReloadRefused(["the run is not under way"])
+
+    async def _run_dry(self, changes: Changes) -> None:
+        """Wait until all that the sources gave is worked off. Raises ReloadRefused."""
+        with anyio.move_on_after(_DRY_S):
+            await self._crew.run_dry()
+            return
+        slow = self.slowest()
+        named = f", the slowest is '{slow.stage}'" if slow is not None else ""
+        said = f"the stages did not work off what they had within {_DRY_S:g} s{named}"
+        raise ReloadRefused([f"{said}; nothing of this was done: {changes}"])
+
+    async def _take_over(self, fresh: list[Worker], gone: Mapping[str, Worker]) -> None:
+        """Let `fresh` work once `gone` have drained, or need too long for that."""
+        assert self._group is not None
+        for worker in fresh:
+            self._begun.append(worker)
+            worker.launch(self._group)
+        closed = {name: anyio.Event() for name in gone}
+        for name, worker in gone.items():
+            if worker.looks:  # whoever takes its place shows the results
+                worker.finish()
+            self._group.start_soon(self._see_off, name, worker, closed[name])
+        with anyio.move_on_after(_DRY_S):
+            for event in closed.values():
+                await event.wait()
+            await self._crew.run_dry()
+            return
+        for name in (name for name, event in closed.items() if not event.is_set()):
+            self._warnings.warn(name, "it still works off what it had; the others go on")
+
+    async def _see_off(self, name: str, worker: Worker, closed: anyio.Event) -> None:
+        """Close one that is gone, once it has drained."""
+        await worker.finished.wait()
+        try:
+            await worker.close()
+        except Exception as error:
+            self._note(worker, error)
+        self._begun.remove(worker)
+        self._crew.forget(name)
+        closed.set()
 
     def _failed(self, worker: Worker, error: Exception) -> None:
         """Note a failure; the run ends with it, but goes on first while others can."""
@@ -163,11 +257,12 @@ class Run:
         if isinstance(failed.node, Source) or makes_calls(failed.node):
             return False
         alive: set[str] = set()
-        for name, worker in self._workers.items():  # producers before their consumers
+        workers = self._crew.workers
+        for name, worker in workers.items():  # producers before their consumers
             fed = isinstance(worker.node, Source) or alive.intersection(worker.producers)
             if fed and not worker.failed:
                 alive.add(name)
-        return any(not any(self._workers[name].outputs.values()) for name in alive)
+        return any(not any(workers[name].outputs.values()) for name in alive)
 
     def _note(self, worker: Worker, error: Exception) -> None:
         if self._failure is None:
@@ -192,8 +287,7 @@ class Run:
                     self._note(worker, error)
             if scope.cancelled_caught:
                 self.abandoned.append(f"'{worker.ctx.name}' did not close")
-        for edge in self._edges.values():
-            edge.close()
+        self._crew.close_edges()
         self._warnings.flush()
 
     def stop(self) -> None:
@@ -203,7 +297,7 @@ class Run:
             self._stop_sources()
 
     def _stop_sources(self) -> None:
-        for worker in self._workers.values():
+        for worker in self._crew.workers.values():
             if isinstance(worker.node, Source) and not worker.finished.is_set():
                 try:
                     worker.node.stop()
@@ -223,20 +317,18 @@ class Run:
 
         Raises KeyError for a node that does not exist or cannot be looked at.
         """
-        worker = self._workers[name]
+        worker = self._crew.workers[name]
         if not isinstance(worker.node, Stage):
             raise KeyError(name)
         return worker.snapshot() or _Nothing()
 
     def ledger(self) -> Ledger:
         """Return the books as they stand; they close when the run has ended."""
-        books = {name: worker.ctx.books for name, worker in self._workers.items()}
-        pairs = [n for n, w in self._workers.items() if makes_calls(w.node)]
         return balance(
             kernel=self._kernel_books() if self._kernel is None else self._kernel,
-            calls=sum(next(iter(books[name].out.values())) for name in pairs),
-            stages=books,
-            edges={name: edge.books for name, edge in self._edges.items()},
+            calls=self._crew.calls(),
+            stages=self._crew.stage_books(),
+            edges=self._crew.edge_books(),
             because=self.abandoned,
         )
 
@@ -250,11 +342,11 @@ class Run:
 
     def times(self) -> dict[str, NodeTimes]:
         """Return, for every node, how its time was split."""
-        return {name: worker.times() for name, worker in self._workers.items()}
+        return self._crew.times()
 
     def slowest(self) -> Slowest | None:
         """Return the stage that sets the pace, None before anything has worked."""
-        return slowest(self.times(), {name: edge.books for name, edge in self._edges.items()})
+        return slowest(self.times(), self._crew.edge_books())
 
     def _account_for_abandoned(self) -> None:
         if self._scope is None or not self._scope.cancelled_caught:

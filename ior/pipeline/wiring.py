@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ior.host.command import Command
 from ior.pipeline.channel import Edge
 from ior.pipeline.clock import Clock
 from ior.pipeline.context import NodeContext, Warnings
+from ior.pipeline.gate import Gate
 from ior.pipeline.graph import Graph
 from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.member import Member
 from ior.pipeline.pace import Slowest
 from ior.pipeline.process import apart
 from ior.pipeline.worker import Worker
@@ -23,6 +25,7 @@ class Seams(NamedTuple):
 
     clock: Clock
     command: Command | None
+    gate: Gate
     warnings: Warnings
     snapshot: Callable[[str], Snapshot]
     ledger: Callable[[], Ledger]
@@ -31,46 +34,45 @@ class Seams(NamedTuple):
     on_failure: Callable[[Worker, Exception], None]
 
 
-def wire(graph: Graph, seams: Seams) -> tuple[dict[str, Worker], dict[str, Edge]]:
-    """Return the workers by name, and the edges by `A.port->B`."""
-    outputs: dict[str, dict[str, list[Edge]]] = {
-        name: {port: [] for port in member.gives} for name, member in graph.members.items()
-    }
-    edges: dict[str, Edge] = {}
-    workers: dict[str, Worker] = {}
+def make(graph: Graph, names: Iterable[str], seams: Seams) -> dict[str, Worker]:
+    """Return workers for these members, by name, with no edges yet."""
+    return {name: _worker(name, graph.members[name], graph, seams) for name in names}
+
+
+def join(graph: Graph, workers: Mapping[str, Worker], edges: dict[str, Edge], seams: Seams) -> None:
+    """Add the edges that are not there yet, by `A.port->B`, and let the workers use them."""
     for name, member in graph.members.items():
-        inputs = []
         for producer, port in member.inputs:
             key = f"{producer}.{port}->{name}"
+            if key in edges:
+                continue
             on_drop = _drop_warning(seams.warnings, name, producer)
             edges[key] = Edge(key, member.batches, member.when_full, on_drop)
-            inputs.append(edges[key])
-            outputs[producer][port].append(edges[key])
-        context = NodeContext(
-            name,
-            directory=graph.directory,
-            clock=seams.clock,
-            of=member.of,
-            takes=member.takes,
-            gives=member.gives,
-            batching=graph.settings.batch,
-            command=seams.command,
-            lane=Lane(f"ior {name}") if member.isolation != "inline" else None,
-            ports=tuple(outputs[name]),
-            on_warning=seams.warnings.warn,
-            snapshot=seams.snapshot,
-            ledger=seams.ledger,
-            slowest=seams.slowest,
-            on_stop=seams.stop,
-        )
-        node = apart(member.node) if member.isolation == "process" else member.node
-        workers[name] = Worker(
-            node, context, inputs, outputs[name], seams.on_failure, on_error=member.on_error
-        )
-    for ports in outputs.values():
-        for fan in ports.values():  # whoever never waits gets its batch first
-            fan.sort(key=lambda edge: edge.when_full == "block")
-    return workers, edges
+            edges[key].books.since = workers[producer].ctx.books.out[port]
+            workers[producer].give_to(port, edges[key])
+            workers[name].take_from(edges[key])
+
+
+def _worker(name: str, member: Member, graph: Graph, seams: Seams) -> Worker:
+    context = NodeContext(
+        name,
+        directory=graph.directory,
+        clock=seams.clock,
+        of=member.of,
+        takes=member.takes,
+        gives=member.gives,
+        batching=graph.settings.batch,
+        command=seams.command,
+        lane=Lane(f"ior {name}") if member.isolation != "inline" else None,
+        ports=tuple(member.gives),
+        on_warning=seams.warnings.warn,
+        snapshot=seams.snapshot,
+        ledger=seams.ledger,
+        slowest=seams.slowest,
+        on_stop=seams.stop,
+    )
+    node = apart(member.node) if member.isolation == "process" else member.node
+    return Worker(node, context, seams.gate, seams.on_failure, on_error=member.on_error)
 
 
 def _drop_warning(warnings: Warnings, consumer: str, producer: str) -> Callable[[Edge], None]:

@@ -8,15 +8,13 @@ has its turn. The plain methods of a node with a lane run there, its coroutines 
 from __future__ import annotations
 
 import inspect
-import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import anyio
 import anyio.abc
-import numpy as np
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch, Schema
@@ -24,8 +22,10 @@ from ior.pipeline import columns
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.context import NodeContext
+from ior.pipeline.gate import Gate
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import OnError
+from ior.pipeline.steps import Stepped, cancelled_only_by_us, parts
 from ior.pipeline.tolerance import Tolerance
 from ior.snapshots import Snapshot
 
@@ -43,13 +43,14 @@ class Worker:
         self,
         node: Node,
         ctx: NodeContext,
-        inputs: list[Edge],
-        outputs: Mapping[str, list[Edge]],
+        gate: Gate,
         on_failure: Callable[[Worker, Exception], None],
         *,
         on_error: OnError = "fail",
     ) -> None:
-        self.node, self.ctx, self.inputs, self.outputs = node, ctx, inputs, outputs
+        self.node, self.ctx = node, ctx
+        self.inputs: list[Edge] = []
+        self.outputs: dict[str, list[Edge]] = {port: [] for port in ctx.books.out}
         self.finished = anyio.Event()
         self.failed = False
         self._picture: Snapshot | None = None  # the last snapshot
@@ -62,7 +63,10 @@ class Worker:
         self._waiting_spawns: list[Callable[[], Awaitable[object]]] = []
         self._group: anyio.abc.TaskGroup | None = None
         ctx.on_spawn = self._spawn
-        self._open_inputs = len(inputs)
+        self._gate = gate
+        self._giving = False  # what a source has read
+        self._open_inputs = 0
+        self._cut: list[Edge] = []  # outputs that are no more
         self._nap: anyio.CancelScope | None = None
         self._busy_ns = 0
         self._begin_ns = self._end_ns = 0
@@ -81,7 +85,7 @@ class Worker:
     async def start(self) -> None:
         """Start the node. Raises what it raises."""
         self.node.ctx = self.ctx
-        with _cancelled_only_by_us():
+        with cancelled_only_by_us():
             await self._settled(self._invoke(self.node.start, self.ctx))
 
     async def close(self) -> None:
@@ -114,9 +118,40 @@ class Worker:
             group.start_soon(self._read, node, name=self.ctx.name)
         elif isinstance(node, (Stage, Sink)):
             for edge in self.inputs:
-                group.start_soon(self._consume, node, edge, name=edge.name)
+                self._begin_on(edge)
             if node.tick_s is not None:
                 group.start_soon(self._tick, node, node.tick_s, name=f"{self.ctx.name} tick")
+
+    def take_from(self, edge: Edge) -> None:
+        """Take what comes by `edge` too; a node at work begins at once."""
+        self.inputs.append(edge)
+        self._open_inputs += 1
+        if self._group is not None:
+            self._begin_on(edge)
+
+    def _begin_on(self, edge: Edge) -> None:
+        assert self._group is not None
+        assert isinstance(self.node, (Stage, Sink))
+        self._group.start_soon(self._consume, self.node, edge, name=edge.name)
+
+    def give_to(self, port: str, edge: Edge) -> None:
+        """Give what leaves by `port` to `edge` too, after those that never wait for room."""
+        self.outputs[port].append(edge)
+        self.outputs[port].sort(key=lambda one: one.when_full == "block")
+        if self.finished.is_set():
+            edge.end()
+
+    def cut(self, port: str, edge: Edge) -> None:
+        """Give no more to `edge`; what waits in it can still be taken."""
+        self.outputs[port].remove(edge)
+        self._cut.append(edge)
+        edge.books.until = self.ctx.books.out[port]
+        edge.end()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row is on its way through the node; a source may be reading."""
+        return not self._giving and not self._lock.locked()
 
     def _spawn(self, function: Callable[[], Awaitable[object]]) -> None:
         if self._group is None:  # of `start`: the work has not begun
@@ -128,7 +163,7 @@ class Worker:
         with anyio.CancelScope() as scope:
             self._spawned.append(scope)
             try:
-                with _cancelled_only_by_us():
+                with cancelled_only_by_us():
                     await function()
             except Exception as error:
                 self._fail(error)
@@ -137,7 +172,8 @@ class Worker:
         """Return the split of the time since the launch."""
         now = time.perf_counter_ns()
         busy = self._busy_ns + (0 if self._since_ns is None else now - self._since_ns)
-        blocked = {e.name: e.blocked_ns for edges in self.outputs.values() for e in edges}
+        edges = chain(self._cut, *self.outputs.values())
+        blocked = {edge.name: edge.blocked_ns for edge in edges}
         idle = (self._end_ns or now) - self._begin_ns - busy - sum(blocked.values())
         return NodeTimes(max(idle, 0) if self._begin_ns else 0, busy, blocked)
 
@@ -156,18 +192,22 @@ class Worker:
                 if batch is None:
                     break
                 books.made += len(batch)
-                for part in _parts(batch, self.ctx.batching.max_calls):
+                for part in parts(batch, self.ctx.batching.max_calls):
+                    await self._gate.passing()
+                    self._giving = True
                     await self._give(part)
+                    self._giving = False
                     await checkpoint()
         except Exception as error:
             self._fail(error)
-        self._finish()
+        self._giving = False
+        self.finish()
 
     async def _next(self, source: Source) -> Batch | None:
         """Read; time counts as busy where the source computes, not where it waits."""
-        step = _Stepped(self._settled(self._invoke(source.read)))
+        step = Stepped(self._settled(self._invoke(source.read)))
         try:
-            with _cancelled_only_by_us():
+            with cancelled_only_by_us():
                 batch = await step
         finally:
             self._busy_ns += step.busy_ns
@@ -208,7 +248,7 @@ class Worker:
         """Let the node give what it still holds, and end its outputs."""
         if isinstance(self.node, (Stage, Sink)):
             await self._call(self.node.drain)
-        self._finish()
+        self.finish()
 
     async def _tick(self, node: Stage | Sink, interval_s: float) -> None:
         clock = self.ctx.clock
@@ -255,7 +295,7 @@ class Worker:
         self._since_ns = begin = time.perf_counter_ns()
         before = self._tolerance.before() if batch is not None else None
         try:
-            with _cancelled_only_by_us():
+            with cancelled_only_by_us():
                 answer = self._invoke(method, *args)
                 if answer is not None and not isinstance(answer, (Batch, Mapping, list)):
                     answer = await self._settled(answer)
@@ -325,7 +365,7 @@ class Worker:
         self._settle_failed()
         for edge in self.inputs:
             edge.abandon()
-        self._finish()
+        self.finish()
         self._on_failure(self, error)
 
     def _settle_failed(self) -> None:
@@ -334,7 +374,7 @@ class Worker:
         books.failed += books.held + max(books.missing(), 0)
         books.held = 0
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Say to everybody that no more comes from here."""
         if self.finished.is_set():
             return
@@ -347,51 +387,3 @@ class Worker:
         for edges in self.outputs.values():
             for edge in edges:
                 edge.end()
-
-
-def _parts(batch: Batch, rows: int) -> Iterator[Batch]:
-    """Cut a batch into batches of at most so many rows."""
-    if len(batch) <= rows:
-        yield batch
-        return
-    for start in range(0, len(batch), rows):
-        yield batch.select(np.arange(start, min(start + rows, len(batch))))
-
-
-@contextmanager
-def _cancelled_only_by_us() -> Iterator[None]:
-    """Make a failure of a cancellation that a node brought about itself.
-
-    It would end the node's task and nothing else, and everybody would wait for the node.
-    """
-    try:
-        yield
-    except anyio.get_cancelled_exc_class() as error:
-        if anyio.current_effective_deadline() == -math.inf:
-            raise
-        raise RuntimeError("it was cancelled from within") from error
-
-
-class _Stepped:
-    """Awaits a coroutine and measures how long it runs, without how long it waits."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Batch | None]) -> None:
-        self.busy_ns = 0
-        self._coroutine = coroutine
-
-    def __await__(self) -> Generator[Any, Any, Batch | None]:
-        step: Callable[[Any], Any] = self._coroutine.send
-        argument: Any = None
-        while True:
-            begin = time.perf_counter_ns()
-            try:
-                waited_for = step(argument)
-            except StopIteration as end:
-                result: Batch | None = end.value
-                return result
-            finally:
-                self.busy_ns += time.perf_counter_ns() - begin
-            try:
-                argument, step = (yield waited_for), self._coroutine.send
-            except BaseException as error:
-                argument, step = error, self._coroutine.throw

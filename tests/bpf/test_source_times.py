@@ -47,7 +47,7 @@ def test_the_offset_is_put_right_while_tracing() -> None:
     seen: list[int] = []
 
     def disturb(run: Run) -> None:
-        source = run._workers["kernel"].node
+        source = run._crew.workers["kernel"].node
         assert isinstance(source, BpfSource)
         assert source._object is not None
         seen.append(int(source._object.globals["boot_offset_ns"]))

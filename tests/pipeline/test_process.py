@@ -139,9 +139,9 @@ async def test_an_abort_ends_one_that_hangs(tmp_path: Path) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(ends)
         await run.started.wait()
-        while not run._workers["mine"].ctx.lane.busy:  # type: ignore[union-attr]
+        while not run._crew.workers["mine"].ctx.lane.busy:  # type: ignore[union-attr]
             await anyio.lowlevel.checkpoint()
-        pid = run._workers["mine"].node._pid  # type: ignore[attr-defined]
+        pid = run._crew.workers["mine"].node._pid  # type: ignore[attr-defined]
         run.abort()
     assert "'mine' with" in said[0]
     with pytest.raises(ProcessLookupError):

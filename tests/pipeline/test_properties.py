@@ -142,7 +142,7 @@ def check(ledger: Ledger) -> None:
 def test_the_books_of_any_graph_close(run: Run) -> None:
     ledger = anyio.run(run.run)
     check(ledger)
-    if all(edge.when_full == "block" for edge in run._edges.values()):
+    if all(edge.when_full == "block" for edge in run._crew.edges.values()):
         assert ledger.lost == 0
 
 
