@@ -115,7 +115,7 @@ def test_a_duration_ends_the_run(ior: Invoke) -> None:
     assert len(result.out.splitlines()) > 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_well(folder: Path, number: signal.Signals) -> None:
     line = ("run", "made.toml", "--set", "kernel.endless=true", "--ledger", "l.json")
     with start(folder, *line) as process:
