@@ -17,7 +17,7 @@ from ior.ui.screen import Screen
 from ior.ui.state import State, reduce
 from ior.ui.tabs.syscalls import SyscallsTab
 
-SIZES = [(20, 5), (60, 15), (80, 24), (120, 40)]
+SIZES = [(20, 5), (60, 15), (80, 24), (120, 40), (200, 60)]
 FIELDS = (
     Field("syscall", "text"),
     Field("calls", "count"),
