@@ -337,3 +337,10 @@ def test_an_empty_batch_has_an_empty_mask() -> None:
     batch = calls(rows=2).select(np.array([False, False]))
     for where in ("true", "fd == 3 and comm == x", "path != /x", "errno == ENOENT", "is_error"):
         assert kept(where, batch) == []
+
+
+def test_a_column_with_fractions_is_compared_with_fractions() -> None:
+    ratio = Column("ratio", "f8", "int", "a ratio of one's own")
+    batch = calls(rows=3).with_columns({ratio: np.array([0.25, 0.5, 0.75])})
+    assert kept("ratio > 0.5", batch) == [2]
+    assert kept("ratio in [0.25, 0.75]", batch) == [0, 2]
