@@ -83,7 +83,7 @@ struct thread_info {
 struct cred;
 struct css_set;
 
-/* Two words of any structure: how an address is read as a number. */
+/* Stands for any word in memory: see LOAD_WORD. */
 struct timespec64 {
 	__u64 tv_sec;
 };

@@ -156,6 +156,7 @@ __noinline int name_changed_task(struct task_state *s)
 
 	if (!s || !scratch)
 		return 0;
+	s->task_epoch = 0; /* until it is announced, whatever comes in between */
 	s->comm[0] = *(__u64 *)task->comm;
 	s->comm[1] = *(__u64 *)(task->comm + 8);
 	name = &scratch->name;
@@ -176,7 +177,6 @@ __noinline int name_changed_task(struct task_state *s)
 	sip_word(&sip, name->words[1]);
 	sip_word(&sip, name->words[2]);
 	name->id = sip_end(&sip);
-	s->task_epoch = 0;
 	if (!announce_once(scratch, len ? len - 1 : 0)) {
 		s->task_id = 0;
 		s->rec.flags |= IOR_F_TASK_LOST;
