@@ -139,21 +139,25 @@ def check_consistent(rows: list[dict[str, Any]], folder: Path) -> None:
 
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_ring_of_one_page_loses_and_never_mispairs(tmp_path: Path, pairing: str) -> None:
-    page = os.sysconf("SC_PAGESIZE")
-    traced = program(
-        BUSY, str(tmp_path), pairing=pairing, ring_size=page, syscalls=["pread64", "pwrite64"]
-    )
-    kernel = traced.ledger.kernel
-    whole = 48_000 + len([r for r in traced.rows if not r["comm"].startswith("file-")])
-    assert kernel["lost"] > 0
-    assert kernel["attempted"] == kernel["read"] + kernel["lost"]
-    assert kernel["attempted"] >= whole * (2 if pairing == "user" else 1)
-    assert any("records lost: the ring of 4.0 KiB is full" in text for text in traced.warnings)
-    rows = [r for r in traced.rows if r["comm"].startswith("file-")]
-    assert len(rows) > 50
-    assert any(row["gap_ns"] is None for row in rows)
-    check_consistent(rows, tmp_path)
-    assert set(traced.causes) <= {"lost", "in flight at end"}
+    page, kept = os.sysconf("SC_PAGESIZE"), list[dict[str, Any]]()
+    for _ in range(10):  # how much gets through is the scheduler's affair
+        traced = program(
+            BUSY, str(tmp_path), pairing=pairing, ring_size=page, syscalls=["pread64", "pwrite64"]
+        )
+        kernel = traced.ledger.kernel
+        whole = 48_000 + len([r for r in traced.rows if not r["comm"].startswith("file-")])
+        assert kernel["lost"] > 0
+        assert kernel["attempted"] == kernel["read"] + kernel["lost"]
+        assert kernel["attempted"] >= whole * (2 if pairing == "user" else 1)
+        assert any("records lost: the ring of 4.0 KiB is full" in text for text in traced.warnings)
+        rows = [r for r in traced.rows if r["comm"].startswith("file-")]
+        check_consistent(rows, tmp_path)
+        assert set(traced.causes) <= {"lost", "in flight at end"}
+        kept += rows
+        if len(kept) > 50:
+            break
+    assert len(kept) > 50
+    assert any(row["gap_ns"] is None for row in kept)
 
 
 @pytest.mark.parametrize("pairing", MODES)
