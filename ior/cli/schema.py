@@ -23,7 +23,7 @@ class Schema(Subcommand):
     def run(self, args: Namespace) -> int:
         """Print the schema."""
         del args
-        from ior.pipeline.schema import json_schema  # noqa: PLC0415 - not for --help
+        from ior.pipeline.reading.schema import json_schema  # noqa: PLC0415 - not for --help
 
         print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())
         return 0

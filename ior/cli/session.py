@@ -19,7 +19,7 @@ from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
-from ior.pipeline.statement import write_statement
+from ior.pipeline.running.statement import write_statement
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AFTER_END_S = 0.1  # from the end of a traced tree to its status

@@ -13,8 +13,8 @@ from ior.errors import UsageError
 from ior.host.command import Command, resolve
 
 if TYPE_CHECKING:
+    from ior.pipeline.checking.member import Input
     from ior.pipeline.graph import Graph
-    from ior.pipeline.member import Input
     from ior.pipeline.spec import PipelineSpec
     from ior.sinks.tapped import Tapped
 
@@ -81,7 +81,7 @@ def _tapped(
 ) -> tuple[Graph, str, Tapped]:
     """Return the graph with a tap and without what writes to stdout, the tap's name, the tap."""
     from ior.cli.overrides import writes_to_stdout  # noqa: PLC0415 - not for --help
-    from ior.pipeline.member import Member  # noqa: PLC0415 - not for --help
+    from ior.pipeline.checking.member import Member  # noqa: PLC0415 - not for --help
     from ior.sinks.tapped import Tapped, TappedConfig  # noqa: PLC0415 - not for --help
 
     inputs = _inputs(graph, place)
@@ -101,7 +101,7 @@ def _tapped(
 def _inputs(graph: Graph, place: str) -> tuple[Input, ...]:
     """Return the ports whose rows `place` means. Raises UsageError if there are none."""
     from ior.pipeline import registry  # noqa: PLC0415 - not for --help
-    from ior.pipeline.member import Input  # noqa: PLC0415 - not for --help
+    from ior.pipeline.checking.member import Input  # noqa: PLC0415 - not for --help
 
     stage, dot, port = place.partition(".")
     if stage not in graph.members:

@@ -1,1 +1,1 @@
-"""The graph: what a pipeline says, whether it makes sense, and how it runs."""
+"""The graph: what a pipeline says (`spec`), whether it is right (`check`), how it runs (`run`)."""

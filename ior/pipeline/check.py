@@ -15,12 +15,13 @@ from ior.calls import CALLS, HALVES, Schema
 from ior.errors import FilterError, IorError, SpecError
 from ior.findings import Code, Finding, choice
 from ior.findings import Path as At
-from ior.pipeline import columns, limits, registry, trust
+from ior.pipeline import registry
 from ior.pipeline.abc import Config, Node, Sink, Source, Stage, WhenFull, answers
-from ior.pipeline.collector import Collector
-from ior.pipeline.convert import convert, problems_of
-from ior.pipeline.member import Input, Member, default_policy
-from ior.pipeline.objections import objections, value_at
+from ior.pipeline.checking import columns, limits, trust
+from ior.pipeline.checking.member import Input, Member, default_policy
+from ior.pipeline.checking.objections import objections, value_at
+from ior.pipeline.reading.collector import Collector
+from ior.pipeline.reading.convert import convert, problems_of
 from ior.pipeline.spec import (
     DEFAULT_BATCHES,
     RESERVED,

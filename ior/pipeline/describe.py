@@ -13,8 +13,8 @@ import msgspec
 from msgspec import inspect as types
 
 from ior.calls import Schema
-from ior.pipeline import columns
 from ior.pipeline.abc import Node, Sink, Source, Stage
+from ior.pipeline.checking import columns
 
 ARRIVES = "what arrives"
 Role = Literal["source", "stage", "sink"]

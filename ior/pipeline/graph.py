@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ior.errors import SpecError
 from ior.findings import Finding
 from ior.pipeline.check import examine
-from ior.pipeline.member import Member
+from ior.pipeline.checking.member import Member
 from ior.pipeline.settings import Settings
 from ior.pipeline.spec import PipelineSpec
 

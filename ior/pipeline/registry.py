@@ -25,8 +25,8 @@ from typing import TypeGuard
 
 from ior.errors import SpecError
 from ior.findings import Code, choice
-from ior.pipeline import trust
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage
+from ior.pipeline.checking import trust
 from ior.pipeline.forms import stage_of
 
 BUILTIN = {

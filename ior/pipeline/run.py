@@ -15,17 +15,17 @@ from anyio.lowlevel import checkpoint
 from ior.errors import IorError, ReloadRefused, StageFailed
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage
-from ior.pipeline.changes import Changes
+from ior.pipeline.checking.columns import makes_calls
 from ior.pipeline.clock import Clock, SystemClock
-from ior.pipeline.columns import makes_calls
-from ior.pipeline.context import Warned, Warnings
-from ior.pipeline.crew import Crew
-from ior.pipeline.gate import Gate
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import KERNEL, Ledger, balance
 from ior.pipeline.pace import NodeTimes, Slowest, slowest
-from ior.pipeline.wiring import Seams
-from ior.pipeline.worker import Worker
+from ior.pipeline.running.changes import Changes
+from ior.pipeline.running.context import Warned, Warnings
+from ior.pipeline.running.crew import Crew
+from ior.pipeline.running.gate import Gate
+from ior.pipeline.running.wiring import Seams
+from ior.pipeline.running.worker import Worker
 from ior.snapshots import Snapshot, Table
 
 _DRY_S = 5.0  # how long sources may be held while a changed graph waits to take over

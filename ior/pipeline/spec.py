@@ -19,14 +19,15 @@ import msgspec
 from ior.errors import InputNotFound, SpecError, UsageError
 from ior.findings import Code, Finding, Problem, choice, dotted
 from ior.findings import Path as At
-from ior.pipeline import columns, registry
+from ior.pipeline import registry
 from ior.pipeline.abc import Isolation, WhenFull
-from ior.pipeline.collector import Collector
-from ior.pipeline.convert import convert
-from ior.pipeline.environment import expand
-from ior.pipeline.places import Places
+from ior.pipeline.checking import columns
+from ior.pipeline.reading.collector import Collector
+from ior.pipeline.reading.convert import convert
+from ior.pipeline.reading.environment import expand
+from ior.pipeline.reading.places import Places
+from ior.pipeline.reading.trials import Trial
 from ior.pipeline.settings import Settings
-from ior.pipeline.trials import Trial
 
 DEFAULT_BATCHES = 8
 _TABLES = ("version", "pipeline", "stage", "test")

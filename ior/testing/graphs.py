@@ -9,14 +9,14 @@ from pathlib import Path
 from anyio.lowlevel import checkpoint
 
 from ior.calls import CALLS, Batch, Schema
-from ior.pipeline import columns
 from ior.pipeline.abc import Config, Node, Source, WhenFull
+from ior.pipeline.checking import columns
+from ior.pipeline.checking.member import Input, Member, default_policy
 from ior.pipeline.clock import Clock
-from ior.pipeline.context import NodeContext
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import Ledger, balance
-from ior.pipeline.member import Input, Member, default_policy
 from ior.pipeline.pace import Slowest
+from ior.pipeline.running.context import NodeContext
 from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Buffer
 from ior.snapshots import Snapshot

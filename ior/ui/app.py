@@ -27,8 +27,8 @@ from ior.host.output import check_writable
 from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
+from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
-from ior.pipeline.statement import write_statement
 from ior.text import sanitise
 from ior.ui.events import Ended, Event, Noted, Picture, Pressed, Started, Tick
 from ior.ui.keys import Action

@@ -15,7 +15,7 @@ from made import Invoke
 from ior.calls import CALLS
 from ior.cli import presets
 from ior.pipeline import describe, registry
-from ior.pipeline.schema import json_schema
+from ior.pipeline.reading.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "examples").rglob("*.toml")), ROOT / "bench/pipeline.toml"]

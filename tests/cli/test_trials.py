@@ -9,7 +9,7 @@ import pytest
 from made import Invoke
 
 from ior.pipeline import describe
-from ior.pipeline.trials import Expect, Fault, Feed, Trial
+from ior.pipeline.reading.trials import Expect, Fault, Feed, Trial
 from ior.sources.replay import batches
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ior.findings import Problem
-from ior.pipeline.environment import expand
+from ior.pipeline.reading.environment import expand
 
 ENVIRONMENT = {"HOME": "/root", "EMPTY": "", "QUOTE": '" = ${env:HOME}'}
 

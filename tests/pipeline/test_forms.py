@@ -14,8 +14,8 @@ import ior
 from ior import Batch, Column, Config, Context, SpecError, stage
 from ior.calls import CALLS, HALVES, Schema
 from ior.errors import StageFailed
-from ior.pipeline import columns
 from ior.pipeline.abc import Node, Stage
+from ior.pipeline.checking import columns
 from ior.pipeline.forms import stage_of
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run

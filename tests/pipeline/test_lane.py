@@ -13,8 +13,8 @@ from ior.calls import Batch
 from ior.errors import IorError, StageFailed
 from ior.pipeline.abc import Context, Node, Sink, Source
 from ior.pipeline.graph import Graph
-from ior.pipeline.lane import Lane
 from ior.pipeline.run import Run
+from ior.pipeline.running.lane import Lane
 from ior.testing import ListSource, graph
 
 pytestmark = pytest.mark.anyio

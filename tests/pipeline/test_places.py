@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ior.findings import Path
-from ior.pipeline.places import Place, Places
+from ior.pipeline.reading.places import Place, Places
 
 TEXT = '''# a comment with [brackets] and "quotes"
 version = 1

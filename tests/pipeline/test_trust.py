@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ior.errors import SpecError
-from ior.pipeline import registry, trust
+from ior.pipeline import registry
+from ior.pipeline.checking import trust
 from ior.pipeline.graph import build
 from ior.pipeline.spec import load
 

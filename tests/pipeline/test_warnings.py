@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ior.pipeline.context import MAX_KINDS, MAX_WARNINGS, Warnings
+from ior.pipeline.running.context import MAX_KINDS, MAX_WARNINGS, Warnings
 from ior.testing import VirtualClock, context
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_blocks")]

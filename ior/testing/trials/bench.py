@@ -10,9 +10,9 @@ from ior.calls import CALLS, Batch, Schema
 from ior.errors import IorError, SpecError
 from ior.pipeline import registry
 from ior.pipeline.abc import Sink, Source, Stage
+from ior.pipeline.checking.member import Input, Member
 from ior.pipeline.graph import Graph
-from ior.pipeline.member import Input, Member
-from ior.pipeline.trials import Expect, Fault, Feed, Trial
+from ior.pipeline.reading.trials import Expect, Fault, Feed, Trial
 from ior.sources.replay import batches as recorded
 from ior.testing.trials import cells
 from ior.testing.trials.nodes import Fed, Taker, Troubles, Watched

@@ -14,7 +14,7 @@ from ior.calls import HALVES, Batch, Flag, Schema
 from ior.pipeline.abc import Config, Context, MaybeAsync, Sink, Source, Stage
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import KERNEL
-from ior.pipeline.trials import Fault
+from ior.pipeline.reading.trials import Fault
 from ior.snapshots import Snapshot
 from ior.units import parse_duration
 

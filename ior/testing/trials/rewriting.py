@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 
-from ior.pipeline.places import Places
+from ior.pipeline.reading.places import Places
 
 Path = tuple[str | int, ...]
 

@@ -10,9 +10,9 @@ import msgspec
 from ior.errors import IorError, SpecError
 from ior.pipeline.graph import build
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.reading.trials import Trial
 from ior.pipeline.run import Run
 from ior.pipeline.spec import PipelineSpec
-from ior.pipeline.trials import Trial
 from ior.snapshots import Snapshot
 from ior.testing.clock import VirtualClock
 from ior.testing.trials.bench import Bench, set_up

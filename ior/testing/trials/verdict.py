@@ -10,7 +10,7 @@ from ior.calls import Batch, Schema
 from ior.errors import SpecError
 from ior.pipeline import registry
 from ior.pipeline.ledger import Ledger
-from ior.pipeline.trials import BOOKS, Expect
+from ior.pipeline.reading.trials import BOOKS, Expect
 from ior.snapshots import Snapshot, Table
 from ior.testing.trials import cells
 

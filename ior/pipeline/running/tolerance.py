@@ -9,9 +9,9 @@ import numpy as np
 
 from ior.calls import Batch
 from ior.pipeline.abc import Output
-from ior.pipeline.columns import ERROR
-from ior.pipeline.context import NodeContext
+from ior.pipeline.checking.columns import ERROR
 from ior.pipeline.ledger import StageBooks
+from ior.pipeline.running.context import NodeContext
 from ior.pipeline.spec import OnError, Route, error_port
 
 

@@ -18,15 +18,15 @@ import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch, Schema
-from ior.pipeline import columns
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
-from ior.pipeline.context import NodeContext
-from ior.pipeline.gate import Gate
+from ior.pipeline.checking import columns
 from ior.pipeline.pace import NodeTimes
+from ior.pipeline.running.context import NodeContext
+from ior.pipeline.running.gate import Gate
+from ior.pipeline.running.steps import Stepped, cancelled_only_by_us, parts
+from ior.pipeline.running.tolerance import Tolerance
 from ior.pipeline.spec import OnError
-from ior.pipeline.steps import Stepped, cancelled_only_by_us, parts
-from ior.pipeline.tolerance import Tolerance
 from ior.snapshots import Snapshot
 
 

@@ -26,9 +26,9 @@ from ior.calls import Batch, Schema, family_of
 from ior.host import own
 from ior.host.privileges import give_up
 from ior.pipeline.abc import Context, Node, Output, Sink, Stage
-from ior.pipeline.context import NodeContext
 from ior.pipeline.ledger import balance
-from ior.pipeline.tolerance import describe
+from ior.pipeline.running.context import NodeContext
+from ior.pipeline.running.tolerance import describe
 from ior.recording import BLOCK, MAGIC, Block, Decoder, Encoder, check, payload_length
 from ior.snapshots import Snapshot, Table
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ior.errors import SpecError
 from ior.findings import Code, Finding, Path, Problem, dotted
-from ior.pipeline.places import Places
+from ior.pipeline.reading.places import Places
 
 
 class Collector:

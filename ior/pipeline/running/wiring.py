@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from ior.host.command import Command
 from ior.pipeline.channel import Edge
+from ior.pipeline.checking.member import Member
 from ior.pipeline.clock import Clock
-from ior.pipeline.context import NodeContext, Warnings
-from ior.pipeline.gate import Gate
 from ior.pipeline.graph import Graph
-from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger
-from ior.pipeline.member import Member
 from ior.pipeline.pace import Slowest
-from ior.pipeline.process import apart
-from ior.pipeline.worker import Worker
+from ior.pipeline.running.context import NodeContext, Warnings
+from ior.pipeline.running.gate import Gate
+from ior.pipeline.running.lane import Lane
+from ior.pipeline.running.process import apart
+from ior.pipeline.running.worker import Worker
 from ior.snapshots import Snapshot
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from ior.pipeline import describe, registry
+from ior.pipeline.reading.trials import Expect, Fault, Feed, Trial
 from ior.pipeline.settings import Settings
 from ior.pipeline.spec import Reserved
-from ior.pipeline.trials import Expect, Fault, Feed, Trial
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _NAME = r"^[A-Za-z0-9_-]+$"

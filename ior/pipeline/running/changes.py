@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from ior.errors import ReloadRefused
 from ior.pipeline.abc import Sink, Source
+from ior.pipeline.checking.member import Member
 from ior.pipeline.graph import Graph
-from ior.pipeline.member import Member
 
 
 class Changes(NamedTuple):

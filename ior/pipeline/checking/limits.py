@@ -13,10 +13,10 @@ from ior.expr import Predicate
 from ior.expr.reason import never
 from ior.findings import Code, Path
 from ior.host.output import check_writable
-from ior.pipeline import columns
 from ior.pipeline.abc import Node, Sink, Source, answers
-from ior.pipeline.collector import Collector
-from ior.pipeline.member import Member
+from ior.pipeline.checking import columns
+from ior.pipeline.checking.member import Member
+from ior.pipeline.reading.collector import Collector
 from ior.pipeline.spec import NodeSpec, PipelineSpec, error_port
 
 _MIB = 1 << 20

@@ -19,9 +19,9 @@ import msgspec
 from ior.calls import Schema
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
-from ior.pipeline.lane import Lane
 from ior.pipeline.ledger import Ledger, StageBooks
 from ior.pipeline.pace import Slowest
+from ior.pipeline.running.lane import Lane
 from ior.pipeline.settings import Batching
 from ior.snapshots import Snapshot
 

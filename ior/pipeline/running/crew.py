@@ -12,14 +12,14 @@ from pathlib import Path
 import anyio
 
 from ior.pipeline.abc import Source
-from ior.pipeline.changes import Changes, compare, written_by
 from ior.pipeline.channel import Edge
-from ior.pipeline.columns import makes_calls
+from ior.pipeline.checking.columns import makes_calls
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.pipeline.pace import NodeTimes
-from ior.pipeline.wiring import Seams, join, make
-from ior.pipeline.worker import Worker
+from ior.pipeline.running.changes import Changes, compare, written_by
+from ior.pipeline.running.wiring import Seams, join, make
+from ior.pipeline.running.worker import Worker
 
 _LOOK_S = 0.001
 

@@ -1,0 +1,1 @@
+"""What `check` looks at: columns of edges, limits, objections of nodes, whose code it is."""
