@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0) */
 /* The kernel's fields that ior reads, and how it reads them. Relocated by libbpf (CO-RE), so
- * that only names matter here, not offsets; no vmlinux.h is needed. */
+ * that only names matter here, not offsets; no vmlinux.h is needed.
+ *
+ * The rule of reading, by which every program loads on Linux 6.1 as well as on the newest:
+ * - Through what the verifier knows as a pointer (an argument of a program, what
+ *   bpf_get_current_task_btf() returns, and what is reached from these by `->`): `->`.
+ * - Through any other address (kept in a variable, a map or a record, or computed): LOAD,
+ *   LOAD_WORD and LOAD_ADDRESS below, and nothing else. They are a direct load where the kernel
+ *   has bpf_rdonly_cast and bpf_probe_read_kernel where it has not; IOR_PROBE_READS=1 in the
+ *   environment takes the second way on any kernel, so the tests run on both.
+ * - Through an address that may be wrong at run time, or of bytes and strings:
+ *   bpf_probe_read_kernel and bpf_probe_read_kernel_str, whose result is looked at.
+ * - A loaded pointer never enters arithmetic or a hash: LOAD_ADDRESS gives it as a number.
+ * - A loop is a bpf_loop, or unrolled with a constant number of turns. */
 #ifndef IOR_CORE_H
 #define IOR_CORE_H
 

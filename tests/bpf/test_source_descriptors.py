@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing import MODES, compiled, program, trace
+from tracing import KINDS, MODES, compiled, program, trace
 
 pytestmark = pytest.mark.kernel
 
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 
 DESCRIPTORS = r"""
 static char byte;

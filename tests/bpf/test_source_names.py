@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tracing import MODES, compiled, program, trace
+from tracing import KINDS, MODES, compiled, program, trace
 
 from ior.sources.bpf import source as source_module
 from ior.sources.bpf.names import NameIds
@@ -17,7 +17,6 @@ from ior.text import unescape
 
 pytestmark = pytest.mark.kernel
 
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 
 MOVES = r"""
 static char byte;

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from tracing import MODES, program
+from tracing import KINDS, program
 
 pytestmark = pytest.mark.kernel
 
@@ -33,9 +33,7 @@ int main(int argc, char **argv) {
 """
 
 
-@pytest.fixture(
-    scope="module", params=[*((m, False) for m in MODES), *((m, True) for m in MODES)], ids=str
-)
+@pytest.fixture(scope="module", params=KINDS, ids=str)
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("opens")
     (folder / "sub").mkdir()

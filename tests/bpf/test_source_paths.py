@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tracing import MODES, program
+from tracing import KINDS, MODES, program
 
 pytestmark = pytest.mark.kernel
 
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 
 PATHS = r"""
 int main(int argc, char **argv) {

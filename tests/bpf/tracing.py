@@ -25,11 +25,14 @@ from ior.pipeline.abc import Config, Sink
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
-from ior.sources.bpf.source import BpfSource
+from ior.sources.bpf.source import BpfSource, probe_reads
 from ior.stages.pair import Pair
 from ior.testing import graph
 
 MODES = ("kernel", "user")
+# How kernel memory is read: see `probe_reads` in bpf/core.h. With IOR_PROBE_READS all tests do so.
+READS = (True,) if probe_reads() else (False, True)
+KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in READS]
 MARK = "/ior-mark"  # access(2) of it divides a trace: what the loader does is before the first
 
 HEADER = r"""

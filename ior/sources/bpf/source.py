@@ -52,6 +52,11 @@ _AS_RECORDED = (
 )
 
 
+def probe_reads() -> bool:
+    """Return whether $IOR_PROBE_READS asks for the reads of kernels before 6.2."""
+    return os.environ.get("IOR_PROBE_READS", "") not in ("", "0")
+
+
 class BpfConfig(abc.Config, frozen=True):
     """Keys of `type = "bpf"`.
 
@@ -59,7 +64,7 @@ class BpfConfig(abc.Config, frozen=True):
     same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
     is where halves are matched. `ring_size` and `names_ring_size` are powers of two of at
     least a page; `names_mib` bounds what names take in user space. `probe_reads` makes the
-    programs read as on kernels before 6.2.
+    programs read as on kernels before 6.2; without the key $IOR_PROBE_READS says so.
     """
 
     families: list[str] = msgspec.field(default_factory=list)
@@ -73,7 +78,7 @@ class BpfConfig(abc.Config, frozen=True):
     ring_size: str | int = "64MiB"
     names_ring_size: str | int = "8MiB"
     names_mib: int = 64
-    probe_reads: bool = False
+    probe_reads: bool = msgspec.field(default_factory=probe_reads)
 
 
 def ring_bytes(size: str | int, key: str = "ring_size") -> int:
