@@ -59,6 +59,8 @@ class Code(StrEnum):
     OUTPUT = "E601"
     INPUT = "E602"
     HOST = "E603"
+    TEST_PLACE = "E701"
+    TEST_VALUE = "E702"
     UNUSED = "W101"
     NEVER = "W102"
 

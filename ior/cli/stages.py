@@ -24,7 +24,8 @@ class Stages(Subcommand):
     """List the types of stages, or show all about one.
 
     NAME is a type, or a stage of your own as `use` names it: `./file.py:NAME`. Shown are
-    its keys with their defaults, what it takes, and the ports and columns that it gives.
+    its keys with their defaults, what it takes, and the ports and columns that it gives. The
+    list names the types of installed packages with where they live; none is imported for it.
     """
 
     def configure(self, parser: ArgumentParser) -> None:
@@ -48,6 +49,11 @@ def _listed() -> Iterable[str]:
         for name, cls in found.items():
             if describe.role(cls) == role:
                 yield f"  {name:{width}}  {describe.summary(cls)}"
+    others = registry.installed()
+    if others:
+        yield "of installed packages"
+        width = max(map(len, others))
+        yield from (f"  {name:{width}}  {where}" for name, where in sorted(others.items()))
     yield "more about one: ior stages NAME"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ior.cli import options
 from ior.cli.abc import Subcommand
-from ior.cli.console import say
+from ior.cli.console import say, say_findings
 from ior.errors import UsageError
 from ior.host.command import Command, resolve
 
@@ -58,7 +58,9 @@ class Tap(Subcommand):
         from ior.cli.session import Session, Wishes  # noqa: PLC0415 - not for --help
 
         spec, graph = prepare(args.pipeline, args)
-        graph, name, tap = _tapped(spec, graph, args.place, args.limit)
+        if not args.quiet:
+            say_findings(graph.warnings)
+        graph, name, tap = _tapped(spec, graph, args)
         with contextlib.ExitStack() as stack:
             command = None
             if args.command is not None:
@@ -76,24 +78,21 @@ class Tap(Subcommand):
         return code
 
 
-def _tapped(
-    spec: PipelineSpec, graph: Graph, place: str, limit: int | None
-) -> tuple[Graph, str, Tapped]:
+def _tapped(spec: PipelineSpec, graph: Graph, args: Namespace) -> tuple[Graph, str, Tapped]:
     """Return the graph with a tap and without what writes to stdout, the tap's name, the tap."""
     from ior.cli.overrides import writes_to_stdout  # noqa: PLC0415 - not for --help
     from ior.pipeline.checking.member import Member  # noqa: PLC0415 - not for --help
     from ior.sinks.tapped import Tapped, TappedConfig  # noqa: PLC0415 - not for --help
 
-    inputs = _inputs(graph, place)
+    inputs = _inputs(graph, args.place)
     members = dict(graph.members)
     for sink in writes_to_stdout(spec):
-        if sink in members:
+        if members.pop(sink, None) is not None and not args.quiet:
             say(f"'{sink}' writes to stdout, where the rows of the tap go: it is left out")
-            del members[sink]
     name = "tap"
     while name in spec.nodes:
         name += "_"
-    tap = Tapped(TappedConfig(limit=limit))
+    tap = Tapped(TappedConfig(limit=args.limit))
     members[name] = Member(tap, inputs=inputs, when_full="drop_oldest")
     return graph._replace(members=members), name, tap
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ior.cli import presets
 from ior.cli.abc import Subcommand
 from ior.cli.console import say
-from ior.errors import UsageError
+from ior.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from ior.pipeline.spec import PipelineSpec
@@ -45,7 +45,7 @@ class Test(Subcommand):
             outcomes = _outcomes(spec)
             if args.update:
                 outcomes = _update(named, outcomes)
-            for trial, outcome in zip(spec.tests, outcomes, strict=True):
+            for trial, outcome in zip(spec.tests.values(), outcomes, strict=True):
                 code = _say(f"{spec.label}: {trial.name}", outcome) or code
         return code
 
@@ -53,9 +53,13 @@ class Test(Subcommand):
 def _outcomes(spec: PipelineSpec) -> list[Outcome]:
     import anyio  # noqa: PLC0415 - not for --help
 
-    from ior.testing.trials import run_trial  # noqa: PLC0415 - not for --help
+    from ior.pipeline.graph import build  # noqa: PLC0415 - not for --help
+    from ior.testing.trials import findings, run_trial  # noqa: PLC0415 - not for --help
 
-    return [anyio.run(run_trial, spec, trial) for trial in spec.tests]
+    wrong = findings(spec, build(spec).members)
+    if wrong:
+        raise SpecError.found(wrong)
+    return [anyio.run(run_trial, spec, trial) for trial in spec.tests.values()]
 
 
 def _say(title: str, outcome: Outcome) -> int:

@@ -60,15 +60,17 @@ class Validate(Subcommand):
 def _checked(named: str, args: Namespace) -> Checked:
     from ior.cli.prepare import survey_named  # noqa: PLC0415 - not for --help
     from ior.pipeline.check import Checked, examine  # noqa: PLC0415 - not for --help
+    from ior.testing.trials import findings  # noqa: PLC0415 - not for --help
 
     try:
         spec = survey_named(named)
     except SpecError as error:
         return Checked({}, list(error.findings), ())
     checked = examine(spec, load=args.load, files=True)
+    found = [*checked.findings, *findings(spec, checked.members)]
     if args.probe:
-        checked = checked._replace(findings=[*checked.findings, *_lacking(spec)])
-    return checked
+        found += _lacking(spec)
+    return checked._replace(findings=sorted(found, key=lambda one: (one.line, one.column)))
 
 
 def _lacking(spec: PipelineSpec) -> list[Finding]:

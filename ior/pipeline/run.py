@@ -262,7 +262,7 @@ class Run:
             fed = isinstance(worker.node, Source) or alive.intersection(worker.producers)
             if fed and not worker.failed:
                 alive.add(name)
-        return any(not any(workers[name].outputs.values()) for name in alive)
+        return any(not workers[name].outlets.taken for name in alive)
 
     def _note(self, worker: Worker, error: Exception) -> None:
         if self._failure is None:

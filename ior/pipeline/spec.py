@@ -118,7 +118,7 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `places` index the text that it comes from; `said` names, for what the text does not say,
     the option that did. `findings` are what was wrong with the text. `tests` are the
-    `[[test]]` tables.
+    `[[test]]` tables that could be read, by their number.
     """
 
     version: int
@@ -126,7 +126,7 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
     label: str
     settings: Settings = Settings()
-    tests: tuple[Trial, ...] = ()
+    tests: dict[int, Trial] = {}
     places: Places = Places()
     said: dict[At, str] = {}
     findings: tuple[Finding, ...] = ()
@@ -228,14 +228,14 @@ def _converted(
     return converted
 
 
-def _trials(tables: object, collector: Collector) -> tuple[Trial, ...]:
+def _trials(tables: object, collector: Collector) -> dict[int, Trial]:
     """Parse the `[[test]]` tables."""
     if not isinstance(tables, list):
         message = "tests are tables of their own"
         collector.say(Code.WRONG_TYPE, ("test",), message, "head each with [[test]]")
-        return ()
-    found = [_converted(t, Trial, ("test", n), collector) for n, t in enumerate(tables)]
-    return tuple(trial for trial in found if trial is not None)
+        return {}
+    found = {n: _converted(t, Trial, ("test", n), collector) for n, t in enumerate(tables)}
+    return {number: trial for number, trial in found.items() if trial is not None}
 
 
 def _node(name: str, table: object, collector: Collector) -> NodeSpec:

@@ -110,6 +110,19 @@ def test_the_list_of_stages(ior: Invoke) -> None:
     ]
 
 
+def test_the_list_names_the_types_of_packages_without_importing_them(
+    ior: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = folder / "others-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[ior.stages]\nkeeper = not_there_at_all:keep\n")
+    monkeypatch.syspath_prepend(folder)
+    result = ior("stages")
+    assert result.code == 0
+    assert "of installed packages\n  keeper  not_there_at_all:keep\n" in result.out
+
+
 @pytest.mark.parametrize("name", registry.BUILTIN)
 def test_every_key_is_on_its_stages_page(ior: Invoke, name: str) -> None:
     cls = registry.resolve(name, None, ROOT)

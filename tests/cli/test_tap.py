@@ -134,3 +134,10 @@ def test_rows_on_a_terminal_are_text_and_safe(folder: Path) -> None:
     assert "file=/tmp/a" in shown
     assert "\x1b" not in shown
     assert "gap=" not in shown  # an empty cell
+
+
+def test_what_the_checker_warns_of_is_said(ior: Invoke, folder: Path) -> None:
+    idle = '[stage.idle]\ntype = "filter"\ninputs = "kernel"\nwhere = "is_error"\n'
+    (folder / "idle.toml").write_text((folder / "made.toml").read_text() + idle)
+    assert "W101 stage.idle: nobody takes its rows" in ior("tap", "idle.toml", "kernel").err
+    assert ior("tap", "idle.toml", "kernel", "-q").err == ""

@@ -90,12 +90,12 @@ def test_a_red_test_says_what_came(
     ("old", "new", "said"),
     [
         ('stage = "slow"', 'stage = "slwo"', "did you mean 'slow'?"),
-        ('stage = "slow"', 'stage = "report"', "'report' takes no rows"),
+        ('stage = "slow"', 'stage = "report"', "no rows pass 'report'"),
         ('at = "slow"', 'at = "slow.outt"', "did you mean 'out'?"),
         ('at = "slow"', 'at = "report"', "no rows pass 'report'"),
         ('latency = "5us"', 'latncy = "5us"', "did you mean 'latency_ns'?"),
         ('latency = "5us"', 'latency = "5 parsec"', "parsec"),
-        ('syscall = "openat"', 'syscall = "opnat"', "there is no syscall 'opnat'"),
+        ('syscall = "openat"', 'syscall = "opnat"', "did you mean 'openat'"),
         ("filtered = 1", "filtred = 1", "did you mean 'filtered'"),
         ('name = "slow ones pass"', "", "key 'name' is missing"),
         (

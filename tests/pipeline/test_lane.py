@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import anyio
@@ -206,3 +207,20 @@ async def test_the_next_call_waits_for_one_that_was_cancelled() -> None:
     await lane.call(order.append, 2)
     assert order == [1, 2]
     lane.close()
+
+
+class Hogging(Bare, Sink):
+    """Is async, and blocks all the same."""
+
+    async def process(self, batch: Batch) -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 - what it must not do
+
+
+async def test_an_async_stage_that_blocks_is_named() -> None:
+    said: list[tuple[str, str]] = []
+    nodes: dict[str, Node] = {"in": ListSource(batches(1)), "hog": Hogging(), "calm": Keeping()}
+    made = tied(nodes, {"hog": "in", "calm": "in"}, "hog", "calm")
+    run = Run(made, on_warning=lambda *what: said.append(what))
+    assert (await run.run()).closed
+    assert [node for node, _ in said] == ["hog"]
+    assert said[0][1].startswith("held up everything else for 3")

@@ -6,10 +6,21 @@ from typing import Any
 
 import anyio
 import pytest
-from graph_nodes import Endless, Failing, Keeping, Looking, Pairing, Passing, Stalling, Summing
+from graph_nodes import (
+    Bare,
+    Endless,
+    Failing,
+    Keeping,
+    Looking,
+    Pairing,
+    Passing,
+    Stalling,
+    Summing,
+)
 
+from ior.calls import HALVES, Batch, concat
 from ior.errors import IorError, StageFailed
-from ior.pipeline.abc import Context, Node
+from ior.pipeline.abc import Context, Node, Stage
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
 from ior.pipeline.spec import Buffer
@@ -205,3 +216,34 @@ async def test_a_batch_has_at_most_max_calls(most: int) -> None:
     assert ledger.stages["in"].made == 23
     assert max(len(batch) for batch in keep.kept) == min(most, 23)
     assert [pid for batch in keep.kept for pid in batch["pid"].tolist()] == list(range(23))
+
+
+class Gathering(Bare, Stage):
+    """Gives all rows at the end, in one batch."""
+
+    takes = HALVES
+    kept: list[Batch]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = []
+
+    def process(self, batch: Batch) -> None:
+        self.kept.append(batch)
+
+    def drain(self) -> Batch:
+        return concat(self.kept)
+
+
+async def test_what_a_stage_gives_is_cut_to_batches_as_well() -> None:
+    """The memory budget counts batches of this size."""
+    keep, settings = Keeping(), Settings(batch=Batching(max_calls=10))
+    nodes: dict[str, Node] = {
+        "in": ListSource([halves(rows=23)]),
+        "all": Gathering(),
+        "keep": keep,
+    }
+    run = Run(graph(nodes, {"all": "in", "keep": "all"}, settings=settings))
+    ledger = await run.run()
+    assert ledger.closed
+    assert [len(batch) for batch in keep.kept] == [10, 10, 3]

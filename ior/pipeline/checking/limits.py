@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ior.calls import MAX_CALLS, Schema
+from ior.calls import Schema
 from ior.errors import OutputError
 from ior.expr import Predicate
 from ior.expr.reason import never
@@ -23,13 +23,13 @@ _MIB = 1 << 20
 _WORDS = 5  # numbers in a cell of kind `words`
 
 
-def batch_bytes(schema: Schema) -> int:
-    """Return what the columns of the largest batch of a schema take."""
+def batch_bytes(schema: Schema, rows: int) -> int:
+    """Return what the columns of a batch of so many rows take."""
     cells = (
         np.dtype(column.dtype).itemsize * (_WORDS if column.kind == "words" else 1)
         for column in schema.columns
     )
-    return MAX_CALLS * sum(cells)
+    return rows * sum(cells)
 
 
 def buffers(spec: PipelineSpec, members: Mapping[str, Member], collector: Collector) -> None:
@@ -39,7 +39,8 @@ def buffers(spec: PipelineSpec, members: Mapping[str, Member], collector: Collec
         for one in member.inputs:
             schema = members[one.node].gives.get(one.port)
             if schema is not None:
-                sizes[name] = sizes.get(name, 0) + member.batches * batch_bytes(schema)
+                size = member.batches * batch_bytes(schema, spec.settings.batch.max_calls)
+                sizes[name] = sizes.get(name, 0) + size
     total = sum(sizes.values())
     if total <= spec.settings.memory_mib * _MIB:
         return

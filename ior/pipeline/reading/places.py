@@ -27,6 +27,10 @@ _STRINGS = tuple(
         r"'[^']*'",
     )
 )
+_FIRST_BREAK = re.compile(r"\r?\n")  # right behind the opening quotes it is not of the text
+_CONTINUED = re.compile(r"(?:\\[ \t]*\r?\n\s*)*")
+_BASIC = re.compile(r"\\(?:u.{4}|U.{8}|.)|\r\n|.", re.DOTALL)  # one character of the value
+_LITERAL = re.compile(r"\r\n|.", re.DOTALL)
 
 
 class Place(NamedTuple):
@@ -54,14 +58,15 @@ class Places:
     ) -> Place:
         """Return where `path` stands, or what is nearest above it; the value unless `at_key`.
 
-        `offset` is the number of a character in the value `of`, a text; it is found where the
-        text stands in the file just as it is, on one line.
+        `offset` is the number of a character in the value `of`, if the text that stands there
+        means that value.
         """
         while path:
             if not at_key and path in self._values:
                 start, end = self._values[path]
-                if offset is not None and self._text[start + 1 : end - 1] == of:
-                    start += 1 + offset
+                written = self._text[start:end]
+                if offset is not None and written[0] in "\"'" and _meaning(written) == of:
+                    start += _character(written, offset)
                 return self._place(start)
             if path in self._keys:
                 return self._place(self._keys[path])
@@ -158,3 +163,21 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 def _string(text: str, at: int) -> int | None:
     """Return where the string that begins at `at` ends, None if none begins there."""
     return next((match.end() for p in _STRINGS if (match := p.match(text, at))), None)
+
+
+def _meaning(written: str) -> object:
+    return tomllib.loads(f"text = {written}")["text"]
+
+
+def _character(written: str, number: int) -> int:
+    """Return where in a string, as it is written, the character of its value stands."""
+    several = written.startswith(('"""', "'''"))
+    at = 3 if several else 1
+    if several:
+        at = _end(_FIRST_BREAK, written, at)
+    pattern = _BASIC if written[0] == '"' else _LITERAL
+    while True:
+        at = _end(_CONTINUED, written, at) if written[0] == '"' else at
+        if not number:
+            return at
+        at, number = _end(pattern, written, at), number - 1

@@ -83,7 +83,7 @@ class Crew:
             producer, port, consumer = edge.producer, edge.port, edge.consumer
             if producer in names or consumer in names:
                 if producer not in names:
-                    self.workers[producer].cut(port, edge)
+                    self.workers[producer].outlets.cut(port, edge)
                 edge.name = (
                     f"{names.get(producer, producer)}.{port}->{names.get(consumer, consumer)}"
                 )

@@ -38,13 +38,16 @@ def cancelled_only_by_us() -> Iterator[None]:
 
 
 class Stepped:
-    """Awaits a coroutine and measures how long it runs, without how long it waits."""
+    """Awaits a coroutine and measures how long it runs, without how long it waits.
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Batch | None]) -> None:
-        self.busy_ns = 0
+    `longest_ns` is the longest that it ran at a stretch, when nobody else could.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.busy_ns = self.longest_ns = 0
         self._coroutine = coroutine
 
-    def __await__(self) -> Generator[Any, Any, Batch | None]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         step: Callable[[Any], Any] = self._coroutine.send
         argument: Any = None
         while True:
@@ -52,10 +55,11 @@ class Stepped:
             try:
                 waited_for = step(argument)
             except StopIteration as end:
-                result: Batch | None = end.value
-                return result
+                return end.value
             finally:
-                self.busy_ns += time.perf_counter_ns() - begin
+                took_ns = time.perf_counter_ns() - begin
+                self.busy_ns += took_ns
+                self.longest_ns = max(self.longest_ns, took_ns)
             try:
                 argument, step = (yield waited_for), self._coroutine.send
             except BaseException as error:

@@ -10,24 +10,27 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import chain
 from typing import Any
 
 import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
-from ior.calls import Batch, Schema
+from ior.calls import Batch
 from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking import columns
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.running.context import NodeContext
 from ior.pipeline.running.gate import Gate
+from ior.pipeline.running.outlets import Outlets
 from ior.pipeline.running.steps import Stepped, cancelled_only_by_us, parts
 from ior.pipeline.running.tolerance import Tolerance
 from ior.pipeline.spec import OnError
 from ior.snapshots import Snapshot
+from ior.units import format_duration
+
+_HOGGED_NS = 200_000_000  # the ring of the kernel is read that much later
 
 
 class Worker:
@@ -50,7 +53,7 @@ class Worker:
     ) -> None:
         self.node, self.ctx = node, ctx
         self.inputs: list[Edge] = []
-        self.outputs: dict[str, list[Edge]] = {port: [] for port in ctx.books.out}
+        self.outlets = Outlets(ctx)
         self.finished = anyio.Event()
         self.failed = False
         self._picture: Snapshot | None = None  # the last snapshot
@@ -58,7 +61,6 @@ class Worker:
         self._on_failure = on_failure
         self._tolerance = Tolerance(on_error, ctx)
         self._ends_here = not columns.declared(node)  # what comes and does not go is consumed
-        self._seen: dict[str, Schema] = {}  # by port the last schema that was looked at
         self._spawned: list[anyio.CancelScope] = []
         self._waiting_spawns: list[Callable[[], Awaitable[object]]] = []
         self._group: anyio.abc.TaskGroup | None = None
@@ -66,7 +68,6 @@ class Worker:
         self._gate = gate
         self._giving = False  # what a source has read
         self._open_inputs = 0
-        self._cut: list[Edge] = []  # outputs that are no more
         self._nap: anyio.CancelScope | None = None
         self._busy_ns = 0
         self._begin_ns = self._end_ns = 0
@@ -135,18 +136,10 @@ class Worker:
         self._group.start_soon(self._consume, self.node, edge, name=edge.name)
 
     def give_to(self, port: str, edge: Edge) -> None:
-        """Give what leaves by `port` to `edge` too, after those that never wait for room."""
-        self.outputs[port].append(edge)
-        self.outputs[port].sort(key=lambda one: one.when_full == "block")
+        """Give what leaves by `port` to `edge` too."""
+        self.outlets.add(port, edge)
         if self.finished.is_set():
             edge.end()
-
-    def cut(self, port: str, edge: Edge) -> None:
-        """Give no more to `edge`; what waits in it can still be taken."""
-        self.outputs[port].remove(edge)
-        self._cut.append(edge)
-        edge.books.until = self.ctx.books.out[port]
-        edge.end()
 
     @property
     def idle(self) -> bool:
@@ -172,8 +165,7 @@ class Worker:
         """Return the split of the time since the launch."""
         now = time.perf_counter_ns()
         busy = self._busy_ns + (0 if self._since_ns is None else now - self._since_ns)
-        edges = chain(self._cut, *self.outputs.values())
-        blocked = {edge.name: edge.blocked_ns for edge in edges}
+        blocked = self.outlets.blocked_ns()
         idle = (self._end_ns or now) - self._begin_ns - busy - sum(blocked.values())
         return NodeTimes(max(idle, 0) if self._begin_ns else 0, busy, blocked)
 
@@ -195,7 +187,7 @@ class Worker:
                 for part in parts(batch, self.ctx.batching.max_calls):
                     await self._gate.passing()
                     self._giving = True
-                    await self._give(part)
+                    await self.outlets.give(part)
                     self._giving = False
                     await checkpoint()
         except Exception as error:
@@ -233,6 +225,21 @@ class Worker:
         while inspect.isawaitable(result):  # a lane's answer may be a coroutine in its turn
             result = await result
         return result
+
+    async def _stepped(self, result: Any) -> Any:
+        """Settle what a method answered; say so where the user's own code let nobody else run."""
+        if self.ctx.lane is None:
+            return await self._settled(result)
+        step = Stepped(self._settled(result))
+        try:
+            return await step
+        finally:
+            if step.longest_ns > _HOGGED_NS:
+                self.ctx.warn(
+                    f"held up everything else for {format_duration(step.longest_ns)}; "
+                    "an async stage must not block: make it a plain function, "
+                    'or set isolation = "process"'
+                )
 
     async def _consume(self, node: Stage | Sink, edge: Edge) -> None:
         books = self.ctx.books
@@ -280,7 +287,7 @@ class Worker:
             elif not self.finished.is_set():
                 output = await self._timed(method, args, batch)
                 if output is not None:
-                    await self._give(output)
+                    await self.outlets.give(output)
                 if self._ends_here:
                     self.ctx.books.consumed += self.ctx.books.missing()
         except Exception as error:
@@ -298,10 +305,10 @@ class Worker:
             with cancelled_only_by_us():
                 answer = self._invoke(method, *args)
                 if answer is not None and not isinstance(answer, (Batch, Mapping, list)):
-                    answer = await self._settled(answer)
+                    answer = await self._stepped(answer)
             output = answer
             if output is not None:
-                self._check(output)
+                self.outlets.check(output)
         except Exception as error:
             if batch is None or before is None:
                 raise
@@ -311,52 +318,6 @@ class Worker:
         finally:
             self._busy_ns += time.perf_counter_ns() - begin
             self._since_ns = None
-
-    def _check(self, output: Any) -> None:
-        """Refuse what cannot be given: no batch, a port or columns other than was declared."""
-        if isinstance(output, list):
-            for one in output:
-                self._check(one)
-            return
-        if isinstance(output, Batch):
-            output = {next(iter(self.outputs), "out"): output}
-        if not isinstance(output, Mapping):
-            raise TypeError(f"gave {type(output).__name__}, not a Batch")
-        for port, batch in output.items():
-            if port not in self.outputs:
-                ports = ", ".join(self.outputs) or "none"
-                raise ValueError(f"gave a batch for the port '{port}'; its ports: {ports}")
-            if not isinstance(batch, Batch):
-                raise TypeError(f"gave {type(batch).__name__}, not a Batch, for the port '{port}'")
-            if self._seen.get(port) is not batch.schema:
-                self._declared(port, batch.schema)
-
-    def _declared(self, port: str, schema: Schema) -> None:
-        """Refuse rows that lack a column that the edges behind `port` were checked for."""
-        self._seen[port] = schema
-        promised = self.ctx.gives.get(port)
-        if promised is None or schema == promised:
-            return
-        lacking = [name for name in promised.names if name not in schema.names]
-        if lacking:
-            raise ValueError(
-                f"gave rows of {schema.name} without the column '{lacking[0]}' for the port "
-                f"'{port}'; 'gives' must say what leaves there"
-            )
-
-    async def _give(self, output: Output) -> None:
-        """Give a batch to the first port, or batches by port; empty ones go nowhere."""
-        if isinstance(output, list):
-            for one in output:
-                await self._give(one)
-            return
-        if isinstance(output, Batch):
-            output = {next(iter(self.outputs)): output}
-        for port, batch in (output or {}).items():
-            if len(batch):
-                self.ctx.books.out[port] += len(batch)
-                for edge in self.outputs[port]:
-                    await edge.put(batch)
 
     def _fail(self, error: Exception) -> None:
         if self.failed:
@@ -384,6 +345,4 @@ class Worker:
             self._nap.cancel()
         for scope in self._spawned:
             scope.cancel()
-        for edges in self.outputs.values():
-            for edge in edges:
-                edge.end()
+        self.outlets.end()

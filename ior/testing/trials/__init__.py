@@ -4,6 +4,7 @@ Sources give what the test feeds, sinks only take, the clock is virtual; everyth
 the pipeline's own.
 """
 
+from ior.testing.trials.check import findings
 from ior.testing.trials.runner import Outcome, run_trial
 
-__all__ = ["Outcome", "run_trial"]
+__all__ = ["Outcome", "findings", "run_trial"]

@@ -118,8 +118,10 @@ def _named(one: Column, value: Any) -> Any:
     if not isinstance(value, str):
         raise TypeError(f"must be text, not {value}")
     if one.kind in ("text", "syscall"):
-        if one.kind == "syscall" and syscalls.table(ORIGIN.arch).nr(value) < 0:
-            raise ValueError(f"there is no syscall '{value}'")
+        calls = syscalls.table(ORIGIN.arch)
+        if one.kind == "syscall" and calls.nr(value) < 0:
+            names = [call.name for call in calls.by_nr.values()]
+            raise ValueError(registry.unknown("syscall", value, names))
         return value
     codes = _codes(one.kind)
     if value not in codes:

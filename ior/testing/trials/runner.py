@@ -31,9 +31,10 @@ class Outcome(NamedTuple):
 
 
 async def run_trial(spec: PipelineSpec, trial: Trial) -> Outcome:
-    """Run one test of a pipeline.
+    """Run one test of a pipeline that `check` has found nothing wrong with.
 
-    Raises SpecError for a pipeline or a test that does not check.
+    Raises SpecError for a pipeline that does not check, and where a test asks for a table that
+    there is not, or a stage refuses to start.
     """
     try:
         bench = set_up(build(spec), trial)
