@@ -2,7 +2,7 @@
 /* Two raw tracepoints record every wanted syscall. sys_enter parks the arguments and names
  * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
  * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
-#include "names.bpf.h"
+#include "sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -27,6 +27,8 @@ struct ior_syscall {
 	__s8 memory;	  /* with HOW_MEMORY: the argument that points to a structure */
 	__u8 memory_word; /* the first of the two words that its first bytes go to */
 	__u8 memory_size; /* how many: 8 or 16 */
+	__s8 address;	  /* with ADDRESS_*: the argument that points to it, or to the two descriptors */
+	__u8 address_how; /* ADDRESS_* */
 };
 
 #define HOW_RETURNS_FD 1     /* the return is a new descriptor */
@@ -43,6 +45,12 @@ struct ior_syscall {
 #define HOW_CLOCK 2048	     /* word 4 is boot_offset_ns */
 #define HOW_FUTEX 4096	     /* only some operations have a timeout */
 #define HOW_LEFT 8192	     /* the kernel puts the time that is left in place of the timeout */
+
+#define ADDRESS_GIVEN 1	  /* a sockaddr and its length: what is asked for */
+#define ADDRESS_TAKEN 2	  /* a sockaddr that the kernel fills, and where its length is: the other end */
+#define ADDRESS_MESSAGE 4 /* both are in a msghdr */
+#define ADDRESS_NAMES 8	  /* the call changes the socket's name: it is named at exit, too */
+#define ADDRESS_PAIR 16	  /* two new descriptors in memory */
 
 const volatile struct ior_syscall syscalls[NR_LIMIT] = {};
 const volatile __u8 user_pairing = 0; /* send halves */
@@ -89,7 +97,8 @@ struct task_state {
 	__u8 seen;     /* a record of this thread has been made, and perhaps lost */
 	__u8 restart;
 	__u8 memory_unread; /* the structure that an argument points to could not be read yet */
-	__u8 pad[2];
+	__u8 address_unread;
+	__u8 pad[1];
 	struct ior_record rec;
 	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
 	struct path_argument paths[2];
@@ -255,6 +264,99 @@ __noinline int fill_special_words(struct task_state *s)
 	return 0;
 }
 
+/* Find a socket address among the arguments; false where it cannot be read. */
+static __always_inline bool find_address(struct task_state *s, __u8 how, __u32 at, __u64 *user,
+					 __u32 *len)
+{
+	struct {
+		__u64 name;
+		__u32 len;
+		__u32 pad;
+	} message = {};
+
+	*user = s->raw[at & 7];
+	*len = s->raw[(at + 1) & 7];
+	if (!*user)
+		return true;
+	if (how & ADDRESS_MESSAGE) {
+		if (bpf_probe_read_user(&message, sizeof(message), (void *)*user))
+			return false;
+		*user = message.name;
+		*len = message.len;
+		return true;
+	}
+	return !(how & ADDRESS_TAKEN) ||
+	       !bpf_probe_read_user(len, sizeof(*len), (void *)s->raw[(at + 1) & 7]);
+}
+
+/* Name the address that a call on a socket gives, or at exit the one that it took. */
+__noinline int name_address(struct task_state *s, int at_exit)
+{
+	const volatile struct ior_syscall *d;
+	__u32 len = 0, unreadable = 0;
+	__u64 what, user = 0, id = 0;
+
+	if (!s)
+		return 0;
+	d = &syscalls[s->rec.nr & (NR_LIMIT - 1)];
+	what = socket_what(file_of(bpf_get_current_task_btf(), (int)s->raw[0]));
+	if (!what)
+		return 0;
+	if (find_address(s, d->address_how, d->address, &user, &len))
+		id = address_id(what, user, len, &unreadable);
+	else
+		unreadable = IOR_F_UNREADABLE;
+	s->address_unread = unreadable & IOR_F_UNREADABLE && !at_exit;
+	s->rec.flags |= s->address_unread ? 0 : unreadable;
+	if (!id)
+		return 0;
+	s->rec.file2 = id;
+	if (d->address_how & ADDRESS_GIVEN)
+		s->rec.flags |= IOR_F_ASKED;
+	return 0;
+}
+
+/* Name both ends of a new pipe or pair of sockets, whose numbers are in the program's memory. */
+static __always_inline void name_pair(struct task_state *s, __u32 at)
+{
+	struct ior_record *r = &s->rec;
+	__s32 fds[2];
+
+	if (bpf_probe_read_user(fds, sizeof(fds), (void *)s->raw[at & 7]))
+		return;
+	r->fd = fds[0];
+	r->fd2 = fds[1];
+	r->file = fd_id(r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+	r->file2 = fd_id(r->fd2, NULL, &r->flags, IOR_F_FILE2_LOST);
+}
+
+/* Fill what a call with socket addresses, or with two new descriptors, tells at its return. */
+__noinline int fill_address_exit(struct task_state *s)
+{
+	const volatile struct ior_syscall *d;
+	struct ior_record *r;
+	__u64 file;
+	__u8 how;
+
+	if (!s)
+		return 0;
+	r = &s->rec;
+	d = &syscalls[r->nr & (NR_LIMIT - 1)];
+	how = d->address_how;
+	if (s->address_unread || (how & ADDRESS_TAKEN && r->ret >= 0))
+		name_address(s, 1);
+	if (how & ADDRESS_NAMES) {
+		file = fd_id((int)s->raw[0], &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+		if (file) {
+			r->fd = s->raw[0];
+			r->file = file;
+		}
+	}
+	if (how & ADDRESS_PAIR && !r->ret)
+		name_pair(s, d->address);
+	return 0;
+}
+
 /* Choose the argument words, and read those that are behind a pointer. */
 static __always_inline void fill_words(struct task_state *s, const volatile struct ior_syscall *d)
 {
@@ -359,6 +461,9 @@ static __always_inline void fill_enter(struct task_state *s, struct task_struct 
 		start_paths(s, d);
 		fill_paths(s, 0);
 	}
+	s->address_unread = 0;
+	if (d->address_how & ADDRESS_GIVEN)
+		name_address(s, 0);
 }
 
 /* Tell whether this enter is the restart of the call that a signal interrupted. */
@@ -500,6 +605,8 @@ static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret)
 
 	if (s->memory_unread || s->paths[0].unread || s->paths[1].unread)
 		fill_unread(s, how, ret);
+	if (d->address_how)
+		fill_address_exit(s);
 	if (ret == -EFAULT && d->path >= 0 && !s->paths[0].user)
 		r->flags |= IOR_F_UNREADABLE; /* no path where one is needed */
 	if (how & HOW_RETURNS_CWD && ret > 0)

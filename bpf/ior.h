@@ -40,6 +40,8 @@ struct ior_record {
 #define IOR_NAME_PATH 2 /* text: as the program gave it; words[0]: name id of its directory */
 #define IOR_NAME_TASK 3 /* text: comm */
 #define IOR_NAME_PSEUDO 4 /* text: what the kernel calls a file without a place (pipe, socket, memfd) */
+#define IOR_NAME_SOCKET 5 /* text: its own and its peer's sockaddr, each may be empty */
+#define IOR_NAME_ADDRESS 6 /* text: a sockaddr as the program has it */
 
 #define IOR_STATE_CUT 1
 #define IOR_STATE_DELETED 2
@@ -51,7 +53,8 @@ struct ior_name {
 	__u8 state; /* IOR_STATE_* as in ior.names.FileState */
 	__u16 len;  /* bytes of text that follow */
 	__u32 magic;    /* FILE, PSEUDO: the superblock's magic number */
-	__u64 words[3]; /* FILE, PSEUDO: device, inode, 0. PATH: directory. TASK: tgid << 32 | ppid, uid, cgroup */
+	__u64 words[3]; /* FILE, PSEUDO: device, inode, 0. PATH: directory. TASK: tgid << 32 | ppid, uid, cgroup.
+			 * SOCKET, ADDRESS: family | type << 16 | protocol << 32, inode, length of the first sockaddr */
 };
 
 #endif

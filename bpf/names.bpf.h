@@ -34,7 +34,8 @@ struct file_entry {
 	__u32 generation;
 	__u32 announced; /* name_epoch */
 	__u64 id;
-	__u64 deleted;
+	__u32 deleted;
+	__u32 socket; /* named by its addresses, which change: the id is not here */
 };
 
 struct counters {
@@ -352,8 +353,22 @@ static __always_inline struct file_entry *entry_of(__u64 dentry, __u64 mnt)
 	return bpf_map_lookup_elem(&file_cache, &slot);
 }
 
-/* Name a file that the cache does not know. On loss set *flags |= lost. */
-__noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define SOCKFS_MAGIC 0x534f434b
+
+static __always_inline bool is_socket(__u64 inode)
+{
+	return (LOAD(struct inode, inode, i_mode) & S_IFMT) == S_IFSOCK &&
+	       LOAD(struct super_block, LOAD_ADDRESS(struct inode, inode, i_sb), s_magic) ==
+		       SOCKFS_MAGIC;
+}
+
+__u64 socket_id(__u64 file, __u32 *flags, __u32 lost); /* sockets.bpf.h */
+
+/* Name a file that the cache does not know; `file` is where it is open, 0 for a directory that
+ * is not. On loss set *flags |= lost. */
+__noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u64 file, __u32 *flags, __u32 lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file_entry *e = entry_of(dentry, mnt), key = {};
@@ -365,6 +380,11 @@ __noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
 		COUNT(lookup_failed);
 		return 0;
 	}
+	key.socket = file && is_socket(key.inode);
+	if (key.socket) {
+		*e = key;
+		return socket_id(file, flags, lost);
+	}
 	if (!name_file(&key, LOAD_ADDRESS(struct fs_struct, fs, root.dentry),
 		       LOAD_ADDRESS(struct fs_struct, fs, root.mnt))) {
 		*flags |= lost;
@@ -374,8 +394,9 @@ __noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u32 *flags, __u32 lost)
 	return key.id;
 }
 
-/* Return the id of the file at (dentry, mnt) as the task sees it. On loss set *flags |= lost. */
-static __always_inline __u64 file_id(struct task_struct *task, __u64 dentry, __u64 mnt,
+/* Return the id of the file at (dentry, mnt) as the task sees it; `file` is where it is open, 0
+ * for a directory that is not. On loss set *flags |= lost. */
+static __always_inline __u64 file_id(struct task_struct *task, __u64 dentry, __u64 mnt, __u64 file,
 				     __u32 *flags, __u32 lost)
 {
 	struct file_entry *e = entry_of(dentry, mnt), now;
@@ -383,8 +404,8 @@ static __always_inline __u64 file_id(struct task_struct *task, __u64 dentry, __u
 	if (!look_at(&now, dentry, mnt, task))
 		return 0;
 	if (e && is_current(e, &now))
-		return e->id;
-	return new_file_id(dentry, mnt, flags, lost);
+		return e->socket ? socket_id(file, flags, lost) : e->id;
+	return new_file_id(dentry, mnt, file, flags, lost);
 }
 
 /* Return the open file behind a descriptor of a task, 0 without. */
@@ -408,7 +429,7 @@ static __always_inline __u64 open_file_id(struct task_struct *task, int fd, __u3
 	if (fd_flags)
 		*fd_flags = LOAD(struct file, file, f_flags);
 	return file_id(task, LOAD_ADDRESS(struct file, file, f_path.dentry),
-		       LOAD_ADDRESS(struct file, file, f_path.mnt), flags, lost);
+		       LOAD_ADDRESS(struct file, file, f_path.mnt), file, flags, lost);
 }
 
 /* The same where it is rarer: not inlined. */
@@ -427,7 +448,7 @@ __noinline __u64 cwd_id(__u32 *flags, __u32 lost)
 	if (!flags)
 		return 0;
 	return file_id(task, LOAD_ADDRESS(struct fs_struct, fs, pwd.dentry),
-		       LOAD_ADDRESS(struct fs_struct, fs, pwd.mnt), flags, lost);
+		       LOAD_ADDRESS(struct fs_struct, fs, pwd.mnt), 0, flags, lost);
 }
 
 #define AT_FDCWD -100

@@ -29,6 +29,12 @@ def files(how: np.void) -> str:
     found = [name for key, name in FILES if how[key] >= 0]
     if how["how"] & selection.RETURNS_FD:
         found.insert(0, "new descriptor")
+    if how["address_how"] & selection.PAIR:
+        found.append("two new descriptors")
+    if how["address_how"] & selection.GIVEN:
+        found.append("asked address")
+    if how["address_how"] & selection.TAKEN:
+        found.append("from address")
     if how["how"] & selection.RETURNS_CWD:
         found.insert(0, "directory")
     return ", ".join(found)

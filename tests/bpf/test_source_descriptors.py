@@ -177,7 +177,7 @@ def test_what_is_not_a_file_says_what_it_is(traced: Any) -> None:
     assert rows == [
         ("write", f"pipe:[{fact['pipe']}]", 1, ""),
         ("read", f"pipe:[{fact['pipe']}]", 1, ""),
-        ("write", f"socket:[{fact['socket']}]", 1, ""),
+        ("write", f"unix socket:[{fact['socket']}]", 1, ""),
         ("write", "anon_inode:[eventfd]", 8, ""),
         ("write", "memfd:my memory", 1, ""),
     ]
@@ -185,7 +185,7 @@ def test_what_is_not_a_file_says_what_it_is(traced: Any) -> None:
 
 def test_calls_with_two_descriptors_show_both_ends(traced: Any) -> None:
     result, fact, one, two = traced
-    pipe, socket = f"pipe:[{fact['pipe']}]", f"socket:[{fact['socket']}]"
+    pipe, socket = f"pipe:[{fact['pipe']}]", f"unix socket:[{fact['socket']}]"
     rows = [
         (r["syscall"], r["fd"], r["file"], r["fd2"], r["old_file"], r["bytes"])
         for r in result.after(4)

@@ -18,7 +18,7 @@ from ior.sources.bpf.loader import ObjectSpec
 
 BPF = Path(__file__).parents[2] / "bpf"
 
-NAMES = ("FILE", "PATH", "TASK", "PSEUDO")
+NAMES = ("FILE", "PATH", "TASK", "PSEUDO", "SOCKET", "ADDRESS")
 STRUCTS = {  # what follows the ring's own header of 8 bytes, for the record
     "ior_record": (records.RECORD, records.HEADER),
     "ior_name": (records.NAME, 0),
@@ -81,6 +81,8 @@ def test_how_to_read_arguments_means_the_same_on_both_sides() -> None:
     theirs = defined("HOW_")
     assert len(theirs) >= 10
     assert {name: getattr(selection, name) for name in theirs} == theirs
+    addresses = defined("ADDRESS_")
+    assert {name: getattr(selection, name) for name in addresses} == addresses
 
 
 def test_a_flag_of_the_source_is_none_of_the_programs() -> None:

@@ -190,7 +190,7 @@ int main(int argc, char **argv) {
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "socketpair");
 	struct stat st;
 	must(fstat(ends[0], &st) == 0, "fstat");
-	printf("waited socket:[%lu]\n", st.st_ino);
+	printf("waited unix socket:[%lu]\n", st.st_ino);
 	fd = open("/dev/zero", O_RDONLY);
 	must(chdir(argv[1]) == 0, "chdir");
 	pthread_create(&thread, NULL, waits, ends);

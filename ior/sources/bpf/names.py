@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.names import FileState, Names
-from ior.sources.bpf import records
+from ior.sources.bpf import addresses, records
 from ior.text import escape
 
 _HEADER = struct.Struct(records.NAME_STRUCT)
@@ -155,6 +155,10 @@ class NameIds:
                 text, state = self._joined(raw, words[0], state)
             elif kind == records.NAME_PSEUDO:
                 text = _pseudo(raw, magic, words[1])
+            elif kind == records.NAME_SOCKET:
+                text = addresses.socket_text(words[0], words[1], raw, words[2])
+            elif kind == records.NAME_ADDRESS:
+                text = addresses.address_text(words[0], raw)
             else:
                 text = escape(raw)
             young.add(id_, young.intern(text, state))

@@ -49,7 +49,7 @@ NAME: Final = np.dtype(
 """`struct ior_name`, without the text that follows it."""
 
 NAME_STRUCT: Final = "<QBBHIQQQ"  # the same for `struct.unpack_from`: names come one by one
-NAME_FILE, NAME_PATH, NAME_TASK, NAME_PSEUDO = 1, 2, 3, 4
+NAME_FILE, NAME_PATH, NAME_TASK, NAME_PSEUDO, NAME_SOCKET, NAME_ADDRESS = 1, 2, 3, 4, 5, 6
 
 COUNTERS: Final = np.dtype(
     [
@@ -81,6 +81,8 @@ SYSCALL: Final = np.dtype(
         ("memory", "i1"),
         ("memory_word", "u1"),
         ("memory_size", "u1"),
+        ("address", "i1"),
+        ("address_how", "u1"),
     ]
 )
 """`struct ior_syscall`: how the programs read one syscall's arguments."""

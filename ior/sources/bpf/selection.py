@@ -16,10 +16,11 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.sources.bpf import records
 
-# HOW_* and WANT_* of bpf/ior.bpf.c
+# HOW_*, ADDRESS_* and WANT_* of bpf/ior.bpf.c
 RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, MEMORY = 1, 2, 4, 8, 16
 CREAT, DUPS, RETURNS_CWD, ANONYMOUS, EXECS = 32, 64, 128, 256, 512
 BREAK, CLOCK, FUTEX, LEFT = 1024, 2048, 4096, 8192
+GIVEN, TAKEN, MESSAGE, NAMES, PAIR = 1, 2, 4, 8, 16
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
 
 MOVES: Final = (
@@ -133,6 +134,19 @@ _HOW: Final = {"brk": BREAK, "clock_nanosleep": CLOCK, "futex": FUTEX} | dict.fr
     ("ppoll", "select", "pselect6", "recvmmsg"), LEFT
 )
 
+_ADDRESS: Final = {
+    "connect": (1, GIVEN | NAMES),
+    "bind": (1, GIVEN | NAMES),
+    "sendto": (4, GIVEN),
+    "sendmsg": (1, GIVEN | MESSAGE),
+    "recvfrom": (4, TAKEN),
+    "recvmsg": (1, TAKEN | MESSAGE),
+    "pipe": (0, PAIR),
+    "pipe2": (0, PAIR),
+    "socketpair": (3, PAIR),
+}
+"""The argument that points to a socket address or to two new descriptors, and which."""
+
 _ARGUMENTS: Final = ("fd", "fd2", "dir", "path", "dir2", "path2")
 
 
@@ -153,6 +167,7 @@ def descriptions(arch: str | None = None) -> npt.NDArray[Any]:
         if call.tracepoint in _MEMORY:
             row["how"] |= MEMORY
             row["memory"], row["memory_word"], row["memory_size"] = _MEMORY[call.tracepoint]
+        row["address"], row["address_how"] = _ADDRESS.get(call.tracepoint, (-1, 0))
     return rows
 
 
