@@ -161,3 +161,10 @@ def format_rate(per_s: float) -> str:
         if abs(value) < 999.95 or prefix == "G":
             break
     return f"{value:,.1f} {prefix}/s"
+
+
+def format_clock(ns: int) -> str:
+    """Return nanoseconds as a clock shows them: `m:ss`, from an hour on `h:mm:ss`."""
+    minutes, seconds = divmod(ns // 1_000_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

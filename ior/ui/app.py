@@ -30,13 +30,13 @@ from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
-from ior.ui.events import Ended, Event, Noted, Picture, Pressed, Started, Tick
-from ior.ui.keys import Action
+from ior.ui.events import Ended, Event, Noted, Picture, Started, Tick
+from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
+from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
-from ior.ui.state import State, reduce
+from ior.ui.state import State
 from ior.ui.viewer import Viewer
-from ior.ui.widgets import Line, exactly
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
 _SECOND = 1_000_000_000
@@ -132,26 +132,21 @@ class Session:
         self.say(f"{node}: {message}", False)
 
     def _picture(self) -> Picture:
-        """Look at the present tab; what cannot be shown is said on the message line."""
+        """Look at what is in front; what cannot be shown is said on the message line."""
+        front = self.state.front
+        if front is None or not front.tab.looks:
+            return self._viewer.picture(None)
         try:
-            return self._viewer.picture(self.state.tab, self.state.where)
+            return self._viewer.picture(self._viewer.look(front.tab, front.view, self.state.where))
         except Exception as error:  # a user's own stage may answer anything
-            name = self.state.tabs[self.state.tab]
-            self.say(f"{name} cannot be shown: {error!r}", True)
-            return Picture(None, self.run.ledger(), self._clock.now_ns())
-
-    def _body(self, state: State, row: int) -> Line:
-        if not self._viewer.tabs:
-            return exactly([], state.columns)
-        return self._viewer.tabs[state.tab].line(state, row)
+            self.say(f"{front.tab.name} cannot be shown: {error!r}", True)
+            return self._viewer.picture(None)
 
     async def live(self, input_: Input, output: Output) -> None:
         """Run graph and screen; return when the user has left and the run has ended."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._crashed)
-        self._screen = Screen(
-            lambda: self.state, self.dispatch, self._body, input=input_, output=output
-        )
+        self._screen = Screen(lambda: self.state, self.dispatch, input=input_, output=output)
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             for task in (self._run, self._ticks, self._signals, self._leave):
@@ -266,4 +261,4 @@ def _alike(picture: Picture, last: Picture | None) -> bool:
     """Return whether a picture draws the same as the last: nothing came in the same second."""
     if last is None or picture.now_ns // _SECOND != last.now_ns // _SECOND:
         return False
-    return picture.ledger == last.ledger and picture.table == last.table
+    return picture.ledger == last.ledger and picture.look == last.look

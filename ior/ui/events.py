@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ior.pipeline.ledger import Ledger
-from ior.snapshots import Table
 from ior.stages.stats import Totals
-from ior.ui.keys import Action
+from ior.ui.keys import Pressed
+from ior.ui.sight import Matched
+from ior.ui.tabs.abc import AnyTab, Clicked
 
 
-class Matched(msgspec.Struct, frozen=True):
-    """How many of the retained rows the filter matches; `None` rows where it has no say."""
+class Look(msgspec.Struct, frozen=True):
+    """What a tab saw (None where there was nothing), and how.
 
-    rows: int
-    retained: int
+    `matched` says how many of the retained rows it is made of; it is None without a filter,
+    and where the tab does not show retained rows.
+    """
+
+    seen: Any
+    matched: Matched | None = None
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """What was seen at one moment: the tab's table (None before there is one) and the books.
+    """What was seen at one moment: by what is in front (None: it did not look), and the books.
 
-    `matched` is None without a filter, and where the tab does not show retained rows.
     `totals` are those of a `stats` node, None without one; `cpu_ns` is what ior itself used.
     """
 
-    table: Table | None
+    look: Look | None
     ledger: Ledger
     now_ns: int
-    matched: Matched | None = None
     totals: Totals | None = None
     cpu_ns: int = 0
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The run is under way; `tabs` are the names of what can be looked at."""
+    """The run is under way; `tabs` are what can be looked at."""
 
     now_ns: int
-    tabs: tuple[str, ...]
+    tabs: tuple[AnyTab, ...]
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -52,15 +57,8 @@ class Ended(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class Pressed(msgspec.Struct, frozen=True):
-    """A key of the table was pressed: of its names the `nth`, from 0."""
-
-    action: Action
-    nth: int = 0
-
-
-class FilterEdited(msgspec.Struct, frozen=True):
-    """The text in the filter prompt is another."""
+class PromptEdited(msgspec.Struct, frozen=True):
+    """The text in the prompt is another."""
 
     text: str
 
@@ -80,4 +78,4 @@ class Noted(msgspec.Struct, frozen=True):
     bad: bool = False
 
 
-Event = Started | Tick | Ended | Pressed | FilterEdited | Resized | Noted
+Event = Started | Tick | Ended | Pressed | Clicked | PromptEdited | Resized | Noted

@@ -6,22 +6,13 @@ Every function takes the state and gives lines of exactly the terminal's width.
 from __future__ import annotations
 
 from ior.pipeline.ledger import Ledger
-from ior.text import fit, width
-from ior.ui.keys import Mode, bar, help_lines
+from ior.text import width
+from ior.ui.keys import bar
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
-from ior.units import format_count, format_rate, format_size
+from ior.units import format_clock, format_count, format_rate, format_size
 
-PROMPT = "filter: "
 _ENDED = "the run has ended; q leaves"
-_HINT = "Enter applies it to the retained rows; empty shows everything"
-
-
-def clock(elapsed_ns: int) -> str:
-    """Write an elapsed time as `m:ss`, from an hour on as `h:mm:ss`."""
-    minutes, seconds = divmod(elapsed_ns // 1_000_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def losses(ledger: Ledger) -> list[tuple[str, int]]:
@@ -44,7 +35,7 @@ def head(state: State) -> list[Line]:
 
 def _title(state: State) -> Line:
     phase = str(state.phase)
-    if state.over and state.picture is not None and not state.picture.ledger.closed:
+    if state.is_over and state.picture is not None and not state.picture.ledger.closed:
         phase += ", books open"
     style = "class:title"
     right: Line = []
@@ -52,9 +43,9 @@ def _title(state: State) -> Line:
         right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
     if state.paused:
         right.append(("class:badge", " paused "))
-    runs = state.picture is not None and not state.over
+    runs = state.picture is not None and not state.is_over
     cpu = f" ior {state.rates.cpu:.0%} cpu " if runs else ""
-    right.append((style, f"{cpu} {phase} {clock(state.elapsed_ns)} "))
+    right.append((style, f"{cpu} {phase} {format_clock(state.elapsed_ns)} "))
     return spread([(style, f" ior  {state.title}")], right, state.columns, style)
 
 
@@ -76,7 +67,7 @@ def _numbers(state: State) -> Line:
     if state.picture.totals is not None:
         line += [(label, "  bytes "), ("", f"{format_size(rates.bytes)}/s")]
         line += [(label, "  errors "), ("", format_rate(rates.errors))]
-    if state.over and ledger.open_because:
+    if state.is_over and ledger.open_because:
         line.append(("class:bad", "  " + "; ".join(ledger.open_because)))
     return exactly(line, state.columns)
 
@@ -97,12 +88,15 @@ def _tabs(state: State) -> Line:
 
 def _labels(state: State) -> list[str]:
     """Return the tabs' names, with the key that leads there where there is one."""
-    return [f" {i} {name} " if i < 10 else f" {name} " for i, name in enumerate(state.tabs, 1)]
+    return [
+        f" {i} {name} " if i < 10 else f" {name} "
+        for i, name in enumerate((tab.name for tab in state.tabs), 1)
+    ]
 
 
 def _filter(state: State) -> Line:
     assert state.where is not None
-    matched = state.picture.matched if state.picture else None
+    matched = state.look.matched if state.look else None
     if matched is None:
         said = " not applied here "
     else:
@@ -129,11 +123,12 @@ def foot(state: State) -> list[Line]:
 def _prompt_lines(state: State) -> list[Line]:
     assert state.prompt is not None
     prompt = state.prompt
+    label = width(prompt.question.label)
     if not prompt.error:
-        return [exactly([("class:message", _HINT)], state.columns)]
-    before = len(PROMPT) + width(prompt.text[: prompt.start])
+        return [exactly([("class:message", prompt.question.hint)], state.columns)]
+    before = label + width(prompt.text[: prompt.start])
     carets = "^" * max(1, width(prompt.text[prompt.start : prompt.end]))
-    if len(PROMPT) + width(prompt.text) < state.columns:
+    if label + width(prompt.text) < state.columns:
         place = exactly([("class:bad", " " * before + carets)], state.columns)
     else:
         place = exactly([("class:bad", f"at character {prompt.start + 1}:")], state.columns)
@@ -150,38 +145,23 @@ def _message(state: State) -> Line:
 
 def _bar(state: State) -> Line:
     line: Line = []
-    for key, word in bar(state.mode):
+    for key, word in bar(state.keys):
         line += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
     return exactly(line, state.columns)
 
 
-def over_line(state: State, row: int) -> Line:
-    """Return one line of the help or the warnings, which stand in the table's place."""
-    lines = _warnings(state) if state.over_table is Mode.WARNINGS else _help()
-    i = row + state.over_top
-    if i >= len(lines):
-        said = " no warnings" if not lines and row == 0 else ""
+def body(state: State, row: int) -> Line:
+    """Return one line between head and foot: of the tab, or of what stands in its place."""
+    if state.small:
+        return _notice(state, row)
+    front = state.front
+    if front is None or state.layout is None:
+        said = "" if row or state.picture is None else " nothing to see here yet"
         return exactly([("", said)], state.columns)
-    return exactly(lines[i], state.columns)
+    return front.tab.line(front.view, state.layout, row)
 
 
-def _help() -> list[Line]:
-    return [[("class:key", " " + fit(key, 11)), ("", said)] for key, said in help_lines()]
-
-
-def _warnings(state: State) -> list[Line]:
-    """Return the messages, latest first, each with when it came."""
-    since = state.started_ns or 0
-    return [
-        [
-            ("class:key", f" {clock(max(0, note.now_ns - since)):>7}  "),
-            ("class:bad" if note.bad else "", note.message),
-        ]
-        for note in reversed(state.notes)
-    ]
-
-
-def notice_line(state: State, row: int) -> Line:
-    """Return one line of what a terminal shows that is too small for a table."""
+def _notice(state: State, row: int) -> Line:
+    """Return one line of what a terminal shows that is too small for more."""
     said = (f"ior needs {MIN_COLUMNS}x{MIN_ROWS}", "q quits")
     return exactly([("", said[row] if row < len(said) else "")], state.columns)

@@ -1,25 +1,28 @@
-"""Every key, in one table: bindings, key bar and help are made from it.
+"""Every key in declarative lines: bindings, key bar, help and documentation are made of them.
 
-A key that is not here does nothing, and one that is here is documented.
+Here stand the keys that mean the same everywhere; a tab adds lines of its own (`Tab.keys`).
+A key that stands in no line does nothing, and one that stands in a line is documented.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 
 class Mode(StrEnum):
-    """What the keys mean now."""
+    """Who gets the keys now."""
 
-    TABLE = "table"
+    TAB = "tab"
+    OVER = "over"  # what stands in the tab's place: help, warnings
     PROMPT = "prompt"
-    HELP = "help"
-    WARNINGS = "warnings"
 
 
 class Action(StrEnum):
-    """What a key does."""
+    """What a key does. Tabs share the words: what goes down is DOWN in every tab."""
 
     QUIT = "quit"
     HELP = "help"
@@ -49,7 +52,8 @@ class Key(NamedTuple):
     """One line of the table.
 
     `keys` are prompt_toolkit's names, `shown` is what people read, `word` stands in the key
-    bar (empty: only in the help), `modes` is where the key means this.
+    bar (empty: only in the help). `modes` is where a line of `KEYS` holds; the lines of a tab
+    hold while it is in front.
     """
 
     action: Action
@@ -57,54 +61,70 @@ class Key(NamedTuple):
     shown: str
     word: str
     help: str
-    modes: tuple[Mode, ...] = (Mode.TABLE,)
+    modes: tuple[Mode, ...] = (Mode.TAB,)
+
+
+class Pressed(msgspec.Struct, frozen=True):
+    """A key was pressed: of the names in its line the `nth`, from 0."""
+
+    action: Action
+    nth: int = 0
 
 
 _EVERYWHERE = tuple(Mode)
-_OVER = (Mode.HELP, Mode.WARNINGS)
-_READING = (Mode.TABLE, *_OVER)
+_READING = (Mode.TAB, Mode.OVER)
+_PROMPT = (Mode.PROMPT,)
 
 KEYS: tuple[Key, ...] = (
     Key(Action.QUIT, ("q",), "q", "quit", "leave; ends a command that ior started", _READING),
     Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "", "leave, also out of a prompt", _EVERYWHERE),
-    Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide this help", _READING),
+    Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide the help", _READING),
     Key(Action.WARNINGS, ("w",), "w", "", "show or hide what was warned of", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
-    Key(
-        Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row under the cursor as well"
-    ),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
-    Key(Action.PAUSE, ("space",), "Space", "pause", "hold the table still; the trace goes on"),
-    Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
-    Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
+    Key(Action.PAUSE, ("space",), "Space", "pause", "hold the picture still; the trace goes on"),
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
     Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),
-    Key(Action.UP, ("up", "k"), "Up k", "", "one row up", _READING),
-    Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down", _READING),
-    Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up", _READING),
-    Key(Action.PAGE_DOWN, ("pagedown",), "PgDn", "", "one page down", _READING),
-    Key(Action.FIRST, ("g", "home"), "g Home", "", "to the first row, and stay there", _READING),
-    Key(Action.LAST, ("G", "end"), "G End", "", "to the last row", _READING),
-    Key(Action.LEFT, ("left", "h"), "Left h", "", "scroll the columns to the left"),
-    Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
-    Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in the prompt: apply", (Mode.PROMPT,)),
-    Key(Action.CANCEL, ("escape",), "Esc", "back", "in the prompt: no change", (Mode.PROMPT,)),
-    Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", _OVER),
+    Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in a prompt: apply", _PROMPT),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "in a prompt: no change", _PROMPT),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", (Mode.OVER,)),
 )
 
+SCROLL: tuple[Key, ...] = (
+    Key(Action.UP, ("up", "k"), "Up k", "", "one row up"),
+    Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down"),
+    Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up"),
+    Key(Action.PAGE_DOWN, ("pagedown",), "PgDn", "", "one page down"),
+    Key(Action.FIRST, ("g", "home"), "g Home", "", "to the first row, and stay there"),
+    Key(Action.LAST, ("G", "end"), "G End", "", "to the last row"),
+)
+"""The lines of a tab whose body is a list."""
 
-def bar(mode: Mode) -> list[tuple[str, str]]:
-    """Return what the key bar shows in a mode: (key, word)."""
-    return [(line.shown, line.word) for line in KEYS if line.word and mode in line.modes]
+
+def active(mode: Mode, own: Iterable[Key]) -> tuple[Key, ...]:
+    """Return the lines that hold in a mode, `own` are those of what is in front.
+
+    Where two lines have the same key, the first holds: a tab's before the general one.
+    """
+    general = (line for line in KEYS if mode in line.modes)
+    return (*(own if mode is not Mode.PROMPT else ()), *general)
 
 
-def help_lines() -> list[tuple[str, str]]:
-    """Return the help: (key, what it does), a line for each line of the table."""
-    return [(line.shown, line.help) for line in KEYS]
+def pressed(name: str, lines: Iterable[Key]) -> Pressed | None:
+    """Return what a key of prompt_toolkit's name `name` means by the lines that hold."""
+    for line in lines:
+        if name in line.keys:
+            return Pressed(line.action, line.keys.index(name))
+    return None
 
 
-def markdown() -> str:
-    """Return the table of keys as the documentation has it."""
-    rows = [f"| {key} | {said} |" for key, said in help_lines()]
+def bar(lines: Iterable[Key]) -> list[tuple[str, str]]:
+    """Return what the key bar shows: (key, word)."""
+    return [(line.shown, line.word) for line in lines if line.word]
+
+
+def markdown(lines: Iterable[Key]) -> str:
+    """Return lines as the table that the documentation has."""
+    rows = [f"| {line.shown} | {line.help} |" for line in lines]
     return "\n".join(["| key | what it does |", "|---|---|", *rows, ""])

@@ -1,7 +1,7 @@
 """The prompt_toolkit application: windows around pure views, and the keys' bindings.
 
-Everything drawn is a function of the state, but for the filter prompt, whose editing is
-prompt_toolkit's; its text comes back as `FilterEdited`.
+Everything drawn is a function of the state, but for the prompt, whose editing is
+prompt_toolkit's; its text comes back as `PromptEdited`.
 """
 
 from __future__ import annotations
@@ -26,21 +26,17 @@ from prompt_toolkit.layout import (
 )
 from prompt_toolkit.output import Output
 
+from ior.text import width
 from ior.ui import frame
-from ior.ui.events import Event, FilterEdited, Pressed, Resized
-from ior.ui.keys import KEYS, Action, Mode
+from ior.ui.events import Event, PromptEdited, Resized
+from ior.ui.keys import Pressed, pressed
 from ior.ui.state import State
 from ior.ui.style import STYLE
+from ior.ui.tabs.catalogue import every_key
 from ior.ui.widgets import Line, LinesControl
 
 ESCAPE_S = 0.05  # how long an Esc waits for the rest of a key's sequence
 REDRAW_S = 0.02
-
-Body = Callable[[State, int], Line]
-"""Draw one line of the present tab."""
-
-Press = Callable[[Action, int], None]
-"""Say what was pressed: the action, and which of its keys."""
 
 
 class Screen:
@@ -50,12 +46,11 @@ class Screen:
         self,
         state: Callable[[], State],
         dispatch: Callable[[Event], None],
-        body: Body,
         *,
         input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
         output: Output | None = None,
     ) -> None:
-        self._state, self._dispatch, self._body = state, dispatch, body
+        self._state, self._dispatch = state, dispatch
         self._prompt = Buffer(multiline=False, on_text_changed=self._edited)
         self._table = Window(
             LinesControl(lambda: (state().body_rows, self._body_line), focusable=True)
@@ -64,7 +59,7 @@ class Screen:
         self.application: Application[None] = Application(
             Layout(self._root(), focused_element=self._table),
             style=STYLE,
-            key_bindings=bindings(self._press, lambda: state().mode),
+            key_bindings=bindings(dispatch, state),
             full_screen=True,
             min_redraw_interval=REDRAW_S,
             before_render=lambda _: self._measure(),
@@ -77,8 +72,8 @@ class Screen:
     def _root(self) -> HSplit:
         state = self._state
         label = Window(
-            LinesControl(lambda: (1, lambda _: [("class:label", frame.PROMPT)])),
-            width=len(frame.PROMPT),
+            LinesControl(lambda: (1, lambda _: [("class:label", self._label())])),
+            width=lambda: Dimension.exact(width(self._label())),
             height=1,
         )
         prompt = ConditionalContainer(
@@ -95,22 +90,20 @@ class Screen:
             LinesControl(content), height=lambda: Dimension.exact(len(view(self._state())))
         )
 
+    def _label(self) -> str:
+        prompt = self._state().prompt
+        return prompt.question.label if prompt else ""
+
     def _body_line(self, row: int) -> Line:
-        state = self._state()
-        if state.small:
-            return frame.notice_line(state, row)
-        return frame.over_line(state, row) if state.over_table else self._body(state, row)
+        return frame.body(self._state(), row)
 
     def _measure(self) -> None:
         size, state = self.application.output.get_size(), self._state()
         if (size.columns, size.rows) != (state.columns, state.rows):
             self._dispatch(Resized(size.columns, size.rows))
 
-    def _press(self, action: Action, nth: int) -> None:
-        self._dispatch(Pressed(action, nth))
-
     def _edited(self, buffer: Buffer) -> None:
-        self._dispatch(FilterEdited(buffer.text))
+        self._dispatch(PromptEdited(buffer.text))
 
     def follow(self, before: State, state: State) -> None:
         """Put the focus where the state says, and draw it soon."""
@@ -122,21 +115,22 @@ class Screen:
         self.application.invalidate()
 
 
-def bindings(press: Press, mode: Callable[[], Mode]) -> KeyBindings:
-    """Return the table of keys as bindings that call `press`; `mode` says which hold now."""
+def bindings(dispatch: Callable[[Event], None], state: Callable[[], State]) -> KeyBindings:
+    """Return bindings of every key that means something somewhere, where it does now."""
     made = KeyBindings()
-    for line in KEYS:
-        for nth, name in enumerate(line.keys):
-            pressed = Pressed(line.action, nth)
-            _bind(made, name, pressed, press, Condition(_in(line.modes, mode)))
+    for name in sorted(every_key()):
+        _bind(made, name, dispatch, state)
     return made
 
 
-def _in(modes: tuple[Mode, ...], mode: Callable[[], Mode]) -> Callable[[], bool]:
-    return lambda: mode() in modes
+def _bind(
+    made: KeyBindings, name: str, dispatch: Callable[[Event], None], state: Callable[[], State]
+) -> None:
+    def meant() -> Pressed | None:
+        return pressed(name, state().keys)
 
-
-def _bind(made: KeyBindings, name: str, pressed: Pressed, press: Press, holds: Condition) -> None:
-    @made.add(name, filter=holds, eager=True)
+    @made.add(name, filter=Condition(lambda: meant() is not None), eager=True)
     def _(_: KeyPressEvent) -> None:
-        press(pressed.action, pressed.nth)
+        event = meant()
+        if event is not None:
+            dispatch(event)

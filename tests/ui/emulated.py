@@ -12,10 +12,12 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
 from ior.snapshots import Field, Table
-from ior.ui.events import Event, Picture
+from ior.ui.events import Event, Look, Picture, Tick
+from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
-from ior.ui.state import State, reduce
-from ior.ui.tabs.syscalls import SyscallsTab
+from ior.ui.sight import Matched
+from ior.ui.state import State
+from ior.ui.tabs.table import TableTab
 
 SIZES = [(20, 5), (60, 15), (80, 24), (120, 40), (200, 60)]
 FIELDS = (
@@ -64,7 +66,17 @@ def ledger(calls: int = 400_011, *, lost: int = 0, dropped: int = 0, closed: boo
 
 def picture(seconds: float = 0, rows: int = 30, calls: int = 400_011, **books: int) -> Picture:
     """Make what is seen `seconds` after the start."""
-    return Picture(table(rows), ledger(calls, **books), int(seconds * 1e9))
+    return Picture(Look(table(rows)), ledger(calls, **books), int(seconds * 1e9))
+
+
+def tabs(*names: str) -> tuple[TableTab, ...]:
+    """Make tabs that show tables."""
+    return tuple(TableTab(name, "stats", 0) for name in names)
+
+
+def tick(shown: Table | None, seconds: float = 0, matched: Matched | None = None) -> Tick:
+    """Make a tick that shows a table."""
+    return Tick(Picture(Look(shown, matched), ledger(), int(seconds * 1e9)))
 
 
 class Terminal:
@@ -129,9 +141,8 @@ class Stand:
 
     def __init__(self, terminal: Terminal, keyboard: PipeInput, state: State) -> None:
         self.terminal, self._keyboard, self.state = terminal, keyboard, state
-        tab = SyscallsTab("stats", 0, filtered=True)
         self.screen = Screen(
-            lambda: self.state, self.dispatch, tab.line, input=keyboard, output=terminal.output
+            lambda: self.state, self.dispatch, input=keyboard, output=terminal.output
         )
 
     def dispatch(self, event: Event) -> None:

@@ -16,8 +16,7 @@ from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import app
 from ior.ui.app import run_tui
-from ior.ui.state import State
-from ior.ui.tabs.table import TableTab
+from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
 
 pytestmark = pytest.mark.timeout(30)
@@ -121,7 +120,7 @@ def test_a_refused_start_is_a_readable_screen(person: Person) -> None:
 
 
 def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
-    person.when("ended", "7").when("Bergen", "f").when("filter:", "is_error\r")
+    person.when("ended", "\x1b[Z").when("Bergen", "f").when("filter:", "is_error\r")
     person.when("not applied here", "q")
     spec = pipeline(STREAM, '[stage.sky]\nuse = "own_nodes.py:Weather"\ninputs = "made"\n')
     assert live(person, spec) == 0
@@ -142,7 +141,7 @@ def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:
 
 
 def test_the_pipeline_is_a_tab(person: Person) -> None:
-    person.when("ended", "\x1b[Z").when("made.out->live", "q")
+    person.when("ended", "4").when("made.out->live", "q")
     assert live(person, pipeline(STREAM)) == 0
     rows = {line.split()[0]: line.split() for line in person.saw[-1][4:12] if line.strip()}
     assert rows["stats"].count("3,020") == 1
@@ -150,7 +149,7 @@ def test_the_pipeline_is_a_tab(person: Person) -> None:
 
 
 def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:
-    person.when("ended", "6").when("no table here", "1").when("read ", "q")
+    person.when("ended", "\x1b[Z").when("no table here", "1").when("read ", "q")
     spec = pipeline('[stage.sky]\nuse = "own_nodes.py:Unshowable"\ninputs = "made"\n')
     assert live(person, spec) == 0
     assert "sky cannot be shown: LookupError('no table here')" in "\n".join(person.saw[1])
@@ -203,10 +202,10 @@ def test_a_defect_in_drawing_restores_the_terminal(
 ) -> None:
     line = TableTab.line
 
-    def sometimes(tab: TableTab, state: State, row: int) -> Line:
+    def sometimes(tab: TableTab, view: TableView, layout: TableLayout, row: int) -> Line:
         if person.saw:
             raise AssertionError("a defect")
-        return line(tab, state, row)
+        return line(tab, view, layout, row)
 
     monkeypatch.setattr(TableTab, "line", sometimes)
     person.when("read ", "j")

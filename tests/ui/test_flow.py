@@ -27,9 +27,9 @@ def times(pair: tuple[int, int, int], stats: tuple[int, int]) -> dict[str, NodeT
 
 def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
     tab = PipelineTab()
-    first = tab.look(0, books(1000), times((10, 0, 0), (10, 0)))
+    first = tab.table_of(0, books(1000), times((10, 0, 0), (10, 0)))
     assert [row[NAMES.index("rows/s")] for row in first.rows] == [None, None, None]
-    second = tab.look(4 * SECOND, books(3000, dropped=7), times((11, 1, 2), (10, 4)))
+    second = tab.table_of(4 * SECOND, books(3000, dropped=7), times((11, 1, 2), (10, 4)))
     rows = [dict(zip(NAMES, row, strict=True)) for row in second.rows]
     pair, edge, stats = rows
     assert [row["stage or edge"] for row in rows] == ["pair", f"  {EDGE}", "stats (slow)"]
@@ -42,6 +42,6 @@ def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
 def test_old_looks_are_forgotten() -> None:
     tab = PipelineTab()
     for i in range(12):
-        shown = tab.look(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
+        shown = tab.table_of(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
     # from the look a second before: 7 of 0.25 s to 11
     assert shown.rows[0][NAMES.index("rows/s")] == (121 - 49) * 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from emulated import FIELDS, SIZES, ledger, picture, table
+from emulated import FIELDS, SIZES, ledger, picture, table, tabs, tick
 from hypothesis import given
 from hypothesis import strategies as st
 from test_state import EVENTS, after, running
@@ -18,20 +18,21 @@ from ior.ui import frame
 from ior.ui.events import (
     Ended,
     Event,
-    FilterEdited,
-    Matched,
+    Look,
     Noted,
     Picture,
+    PromptEdited,
     Resized,
     Started,
     Tick,
 )
-from ior.ui.keys import KEYS, Action, markdown
+from ior.ui.keys import KEYS, Action
+from ior.ui.reducer import FILTER
+from ior.ui.sight import Matched
 from ior.ui.state import State
-from ior.ui.tabs.syscalls import SyscallsTab
+from ior.ui.tabs.catalogue import documentation
+from ior.ui.tabs.table import TableTab
 from ior.ui.widgets import Line, exactly, spread
-
-TAB = SyscallsTab("stats", 0, filtered=True)
 
 
 def text(line: Line) -> str:
@@ -40,12 +41,7 @@ def text(line: Line) -> str:
 
 def lines(state: State) -> list[str]:
     """All lines of the screen but the prompt's own."""
-    if state.small:
-        body = [frame.notice_line(state, i) for i in range(state.body_rows)]
-    elif state.over_table:
-        body = [frame.over_line(state, i) for i in range(state.body_rows)]
-    else:
-        body = [TAB.line(state, i) for i in range(state.body_rows)]
+    body = [frame.body(state, i) for i in range(state.body_rows)]
     return [text(line) for line in (*frame.head(state), *body, *frame.foot(state))]
 
 
@@ -70,7 +66,7 @@ def test_hostile_text_keeps_the_columns_straight(size: tuple[int, int]) -> None:
     names = ("\x1b]0;x\x07", "a\nb\tc", "\u202egnp.exe", "日本語" * 9, "e\u0301" * 40, "\u200b", "")
     rows = tuple((name, 1_000_000 + i, *(0,) * 9) for i, name in enumerate(names))
     hostile = Table("Files", (Field("file", "text"), *FIELDS[1:]), rows)
-    state = after(Resized(*size), Tick(Picture(hostile, ledger(), 0)), Noted("\x1b[31m\u202e", 0))
+    state = after(Resized(*size), tick(hostile), Noted("\x1b[31m\u202e", 0))
     found = lines(state)
     assert {width(line) for line in found} == {size[0]}
     assert all(line.isprintable() for line in found)
@@ -89,16 +85,16 @@ def test_lost_is_zero_or_red_with_the_place() -> None:
     state = running()
     assert "lost 0 " in lines(state)[1]
     assert styled(state, "0") >= {"class:good"}
-    lossy = after(Tick(Picture(table(3), ledger(lost=1200, dropped=34), 0)), state=state)
+    lossy = after(Tick(Picture(Look(table(3)), ledger(lost=1200, dropped=34), 0)), state=state)
     assert "lost 1,234: kernel ring 1,200, pair.out->live 34" in lines(lossy)[1]
     assert styled(lossy, "1,200") == {"class:bad"}
-    one = after(Tick(Picture(table(3), ledger(lost=7), 0)), state=state)
+    one = after(Tick(Picture(Look(table(3)), ledger(lost=7), 0)), state=state)
     assert "lost 7 kernel ring" in lines(one)[1]
 
 
 def test_the_head_says_rates_and_what_ior_itself_costs() -> None:
     seen = Totals(calls=3, errors=12, bytes=4 << 20)
-    shown = Picture(table(3), ledger(), 2_000_000_000, None, seen, 200_000_000)
+    shown = Picture(Look(table(3)), ledger(), 2_000_000_000, seen, 200_000_000)
     found = lines(after(Tick(shown), state=running(rows=3)))
     assert "bytes 2.0 MiB/s  errors 6.0 /s" in found[1]
     assert " ior 10% cpu " in found[0]
@@ -118,7 +114,7 @@ def test_warnings_have_a_badge_and_a_view() -> None:
 
 def test_the_documentation_has_the_table_of_keys() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "tui.md").read_text(encoding="utf-8")
-    assert markdown() in documented
+    assert documentation() in documented
 
 
 def test_rows_that_failed_in_a_stage_count_as_lost() -> None:
@@ -129,29 +125,31 @@ def test_rows_that_failed_in_a_stage_count_as_lost() -> None:
 
 def test_the_head_says_target_phase_and_elapsed() -> None:
     state = after(
-        Started(0, ("Syscalls",)), Tick(picture(75)), state=State(title="dd if=/dev/zero")
+        Started(0, tabs("Syscalls")), Tick(picture(75)), state=State(title="dd if=/dev/zero")
     )
     assert lines(state)[0].startswith(" ior  dd if=/dev/zero ")
     assert lines(state)[0].endswith(" running 1:15 ")
-    ended = after(Ended(Picture(table(3), ledger(closed=False), 3_700_000_000_000)), state=state)
+    ended = after(
+        Ended(Picture(Look(table(3)), ledger(closed=False), 3_700_000_000_000)), state=state
+    )
     assert lines(ended)[0].endswith(" ended, books open 1:01:40 ")
 
 
 def test_a_filter_says_how_many_retained_rows_match() -> None:
-    seen = Picture(table(3), ledger(), 0, Matched(1234, 10_000))
-    state = running(Action.FILTER, FilterEdited("is_error"), Action.ACCEPT, Tick(seen))
+    seen = tick(table(3), matched=Matched(1234, 10_000))
+    state = running(Action.FILTER, PromptEdited("is_error"), Action.ACCEPT, seen)
     assert "filter is_error" in lines(state)[3]
     assert "1,234 of 10,000 retained rows match" in lines(state)[3]
-    other = after(Tick(Picture(table(3), ledger(), 0)), state=state)
+    other = after(tick(table(3)), state=state)
     assert "not applied here" in lines(other)[3]
 
 
 def test_carets_stand_under_the_wrong_place() -> None:
     typed = "日 == 1"
-    state = running(Action.FILTER, FilterEdited(typed), Action.ACCEPT)
+    state = running(Action.FILTER, PromptEdited(typed), Action.ACCEPT)
     assert state.prompt is not None
     carets, *message, _ = (text(line) for line in frame.foot(state))
-    start = len(frame.PROMPT) + width(typed[: state.prompt.start])
+    start = len(FILTER.label) + width(typed[: state.prompt.start])
     assert carets.rstrip() == " " * start + "^" * width(
         typed[state.prompt.start : state.prompt.end]
     )
@@ -162,7 +160,7 @@ def test_carets_stand_under_the_wrong_place() -> None:
 
 def test_a_wrong_filter_wider_than_the_terminal_says_the_character() -> None:
     typed = "is_error and " * 9 + "nonsense == 1"
-    state = running(Action.FILTER, FilterEdited(typed), Action.ACCEPT)
+    state = running(Action.FILTER, PromptEdited(typed), Action.ACCEPT)
     assert state.prompt is not None
     assert text(frame.foot(state)[0]).strip() == f"at character {state.prompt.start + 1}:"
 
@@ -175,28 +173,29 @@ def test_the_error_of_a_failed_run_is_folded() -> None:
 
 
 def test_the_rest_stands_under_the_last_visible_row() -> None:
-    seen = Tick(Picture(table(30, rest=True), ledger(), 0))
+    seen = tick(table(30, rest=True))
     assert lines(running(seen))[-3].split()[:2] == ["(other)", "77"]
-    few = lines(running(Tick(Picture(table(2, rest=True), ledger(), 0))))
+    few = lines(running(tick(table(2, rest=True))))
     assert few[6].split()[:2] == ["(other)", "77"]
 
 
 def test_help_names_every_key() -> None:
-    found = "\n".join(lines(running(Resized(80, 40), Action.HELP)))
-    assert all(key.shown in found and key.help in found for key in KEYS)
+    found = "\n".join(lines(running(Resized(80, 50), Action.HELP)))
+    lines_of_keys = (*TableTab.keys, *KEYS)
+    assert all(key.shown in found and key.help in found for key in lines_of_keys)
 
 
 def test_the_present_tab_is_in_sight() -> None:
-    names = tuple(f"a table of some name {i}" for i in range(9))
-    state = running(Started(0, names), *[Action.NEXT_TAB] * 7)
+    names = [f"a table of some name {i}" for i in range(9)]
+    state = running(Started(0, tabs(*names)), *[Action.NEXT_TAB] * 7)
     assert names[7] in lines(state)[2]
 
 
 def test_nothing_yet_is_said() -> None:
     assert "waiting for the first calls" in "".join(lines(State(title="x")))
-    empty = running(Tick(Picture(table(0), ledger(0), 0)))
+    empty = running(tick(table(0)))
     assert any("no calls" in line for line in lines(empty))
-    none = running(Tick(Picture(None, ledger(0), 0)))
+    none = running(tick(None))
     assert any("nothing to see here yet" in line for line in lines(none))
 
 

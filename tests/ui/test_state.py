@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulated import FIELDS, NAMES, ledger, picture, table
+from emulated import FIELDS, NAMES, ledger, picture, table, tabs, tick
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -12,45 +12,60 @@ from ior.stages.stats import Totals
 from ior.ui.events import (
     Ended,
     Event,
-    FilterEdited,
-    Matched,
+    Look,
     Noted,
     Picture,
-    Pressed,
+    PromptEdited,
     Resized,
     Started,
     Tick,
 )
 from ior.ui.grid import columns_shown
-from ior.ui.keys import KEYS, Action, Mode
-from ior.ui.state import MESSAGE_NS, NOTES, Phase, State, reduce
+from ior.ui.keys import Action, Mode, Pressed
+from ior.ui.reducer import MESSAGE_NS, NOTES, reduce
+from ior.ui.sight import Matched
+from ior.ui.state import Phase, State
+from ior.ui.tabs.abc import Clicked
+from ior.ui.tabs.catalogue import CHAPTERS
+from ior.ui.tabs.table import TableLayout, TableView
+from ior.ui.tabs.texts import TextView, help_lines
 
 SECOND = 1_000_000_000
 
 
 def after(*events: Event | Action, state: State | None = None) -> State:
-    state = state or State(title="dd")
+    state = state or reduce(State(title="dd"), Started(0, tabs("Syscalls", "Files")))
     for event in events:
         state = reduce(state, Pressed(event) if isinstance(event, Action) else event)
     return state
 
 
 def running(*events: Event | Action, rows: int = 30) -> State:
-    return after(Started(0, ("Syscalls", "Files")), Tick(picture(rows=rows)), *events)
+    return after(Tick(picture(rows=rows)), *events)
+
+
+def view(state: State) -> TableView:
+    assert state.front is not None
+    assert isinstance(state.front.view, TableView)
+    return state.front.view
+
+
+def layout(state: State) -> TableLayout:
+    assert isinstance(state.layout, TableLayout)
+    return state.layout
 
 
 def shown(state: State) -> list[str]:
-    assert state.grid is not None
-    return [row[0] for row in state.grid.rows]
+    return [row[0] for row in layout(state).grid.rows]
 
 
 def test_a_run_starts_ticks_and_ends() -> None:
     state = State(title="dd")
     assert state.phase is Phase.STARTING
-    state = after(Started(5 * SECOND, ("Syscalls",)), Tick(picture(7)), state=state)
+    state = after(Started(5 * SECOND, tabs("Syscalls")), Tick(picture(7)), state=state)
     assert (state.phase, state.elapsed_ns) == (Phase.RUNNING, 2 * SECOND)
     state = after(Ended(picture(9, calls=600_000)), state=state)
-    assert (state.phase, state.over, state.elapsed_ns) == (Phase.ENDED, True, 4 * SECOND)
+    assert (state.phase, state.is_over, state.elapsed_ns) == (Phase.ENDED, True, 4 * SECOND)
     assert state.rates.calls == 150_000
     assert state.quits == 0
 
@@ -91,16 +106,15 @@ def test_the_table_keeps_its_own_order_until_it_is_sorted() -> None:
 
 def test_sort_goes_through_the_columns_and_back_to_the_own_order() -> None:
     state = running(Action.SORT)
-    assert state.sort.field == "syscall"
+    assert view(state).sort.field == "syscall"
     assert shown(state) == sorted(shown(state))
     for field in FIELDS[1:]:
         state = after(Action.SORT, state=state)
-        assert state.sort.field == field.name
-        assert state.grid is not None
-        column = [row[FIELDS.index(field)] for row in state.grid.rows]
+        assert view(state).sort.field == field.name
+        column = [row[FIELDS.index(field)] for row in layout(state).grid.rows]
         assert column == sorted(column, reverse=True)
     state = after(Action.SORT, state=state)
-    assert state.sort.field is None
+    assert view(state).sort.field is None
     assert shown(state)[:3] == list(NAMES[:3])
 
 
@@ -109,90 +123,89 @@ def test_the_sorted_column_is_in_sight_at_any_width() -> None:
         state = running(Resized(columns, 24))
         for i in range(len(FIELDS)):
             state = after(Action.SORT, state=state)
-            assert state.grid is not None
-            assert i in dict(columns_shown(state.grid, state.first_column, columns))
+            first = view(state).first_column
+            assert i in dict(columns_shown(layout(state).grid, first, columns))
 
 
 def test_reverse_turns_the_order_and_empty_cells_stay_last() -> None:
     rows = (("a", 1), ("b", None), ("c", 3))
     small = Table("t", (Field("name", "text"), Field("calls", "count")), rows)
-    state = after(Tick(Picture(small, ledger(), 0)), Action.SORT, Action.SORT)
+    state = after(tick(small), Action.SORT, Action.SORT)
     assert shown(state) == ["c", "a", "b"]
     assert shown(after(Action.REVERSE, state=state)) == ["a", "c", "b"]
-    assert shown(after(Tick(Picture(small, ledger(), 0)), Action.REVERSE)) == ["c", "b", "a"]
+    assert shown(after(tick(small), Action.REVERSE)) == ["c", "b", "a"]
 
 
 def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
     state = running(Action.DOWN, Action.DOWN)
-    assert state.grid is not None
-    assert state.grid.rows[state.cursor][0] == "openat"
+    assert layout(state).grid.rows[view(state).cursor][0] == "openat"
     turned = replace(table(30), rows=table(30).rows[::-1])
-    state = after(Tick(Picture(turned, ledger(), SECOND)), state=state)
-    assert state.grid is not None
-    assert (state.cursor, state.grid.rows[state.cursor][0]) == (27, "openat")
-    assert state.top <= 27 < state.top + state.page
+    state = after(tick(turned, 1), state=state)
+    assert (view(state).cursor, layout(state).grid.rows[view(state).cursor][0]) == (27, "openat")
+    assert view(state).top <= 27 < view(state).top + layout(state).page
 
 
 def test_the_first_row_is_followed_and_not_its_name() -> None:
     state = running(Action.DOWN, Action.FIRST)
     turned = replace(table(30), rows=table(30).rows[::-1])
-    assert after(Tick(Picture(turned, ledger(), SECOND)), state=state).cursor == 0
+    assert view(after(tick(turned, 1), state=state)).cursor == 0
 
 
 def test_paging_moves_by_what_is_visible() -> None:
     state = running(Resized(80, 24))
-    assert state.page == 24 - 3 - 2 - 1
+    assert layout(state).page == 24 - 3 - 2 - 1
     state = after(Action.PAGE_DOWN, state=state)
-    assert state.cursor == state.page
+    assert view(state).cursor == layout(state).page
     state = after(Action.LAST, state=state)
-    assert (state.cursor, state.top) == (29, 30 - state.page)
-    assert after(Action.PAGE_UP, Action.PAGE_UP, state=state).cursor == 0
+    assert (view(state).cursor, view(state).top) == (29, 30 - layout(state).page)
+    assert view(after(Action.PAGE_UP, Action.PAGE_UP, state=state)).cursor == 0
 
 
 def test_columns_scroll_and_stop_at_the_last() -> None:
     state = running(*[Action.RIGHT] * 50)
-    assert state.first_column == len(FIELDS) - 2
-    assert after(*[Action.LEFT] * 50, state=state).first_column == 0
+    assert view(state).first_column == len(FIELDS) - 2
+    assert view(after(*[Action.LEFT] * 50, state=state)).first_column == 0
 
 
 def test_a_filter_is_edited_and_applied() -> None:
     state = running(Action.FILTER)
     assert state.mode is Mode.PROMPT
-    state = after(FilterEdited(" bytes > 4KiB "), Action.ACCEPT, state=state)
-    assert state.mode is Mode.TABLE
+    state = after(PromptEdited(" bytes > 4KiB "), Action.ACCEPT, state=state)
+    assert state.mode is Mode.TAB
     assert state.where is not None
     assert state.where.source == "bytes > 4KiB"
     state = after(Action.FILTER, state=state)
     assert state.prompt is not None
     assert state.prompt.text == "bytes > 4KiB"
-    state = after(FilterEdited("  "), Action.ACCEPT, state=state)
+    state = after(PromptEdited("  "), Action.ACCEPT, state=state)
     assert state.where is None
 
 
 def test_a_wrong_filter_stays_in_the_prompt_with_its_place() -> None:
     text = "  latency >= 1 parsec"
-    state = running(Action.FILTER, FilterEdited(text), Action.ACCEPT)
+    state = running(Action.FILTER, PromptEdited(text), Action.ACCEPT)
     assert state.prompt is not None
     assert state.prompt.error
     assert text[state.prompt.start : state.prompt.end].strip() in text[state.prompt.start :]
     assert "parsec" in text[state.prompt.start : state.prompt.end]
     assert state.where is None
-    state = after(FilterEdited("latency >= 1ms"), state=state)
+    state = after(PromptEdited("latency >= 1ms"), state=state)
     assert state.prompt is not None
     assert state.prompt.error == ""
 
 
 def test_escape_leaves_the_prompt_and_the_filter_as_it_was() -> None:
-    state = running(Action.FILTER, FilterEdited("is_error"), Action.ACCEPT)
+    state = running(Action.FILTER, PromptEdited("is_error"), Action.ACCEPT)
     where = state.where
-    state = after(Action.FILTER, FilterEdited("nonsense"), Action.CANCEL, state=state)
+    state = after(Action.FILTER, PromptEdited("nonsense"), Action.CANCEL, state=state)
     assert (state.prompt, state.where) == (None, where)
 
 
-def test_tabs_turn_and_begin_anew() -> None:
+def test_tabs_turn_and_each_keeps_how_it_is_looked_at() -> None:
     state = running(Action.DOWN, Action.SORT, Action.NEXT_TAB)
-    assert (state.tab, state.cursor, state.sort.field, state.grid) == (1, 0, None, None)
-    assert after(Action.NEXT_TAB, state=state).tab == 0
+    assert (state.tab, view(state), state.layout) == (1, TableView(), None)
+    state = after(Action.NEXT_TAB, state=state)
+    assert (state.tab, view(state).sort.field, view(state).anchor) == (0, "syscall", ("write",))
     assert running(Action.PREVIOUS_TAB).tab == 1
 
 
@@ -200,32 +213,37 @@ def test_a_message_goes_after_a_while() -> None:
     state = running(Noted("kernel: ring full", SECOND))
     assert state.message is not None
     assert after(Tick(picture(2)), state=state).message is not None
-    late = Picture(table(1), ledger(), 2 * SECOND + MESSAGE_NS)
-    assert after(Tick(late), state=state).message is None
+    assert after(tick(table(1), 2 + MESSAGE_NS / SECOND), state=state).message is None
+
+
+def over_top(state: State) -> int:
+    assert state.over is not None
+    assert isinstance(state.over.view, TextView)
+    return state.over.view.top
 
 
 def test_help_scrolls_within_its_lines() -> None:
     state = running(Resized(60, 15), Action.HELP, *[Action.DOWN] * 100)
-    assert state.mode is Mode.HELP
-    assert state.over_top == len(KEYS) - state.body_rows
-    assert (state.cursor, after(Action.FIRST, state=state).over_top) == (0, 0)
-    assert after(Action.CANCEL, state=state).mode is Mode.TABLE
+    assert state.mode is Mode.OVER
+    assert over_top(state) == len(help_lines(state.tabs[0])) - state.body_rows
+    assert over_top(after(Action.FIRST, state=state)) == 0
+    closed = after(Action.CANCEL, state=state)
+    assert (closed.mode, view(closed).cursor) == (Mode.TAB, 0)
 
 
 def test_warnings_are_kept_and_counted_and_shown_instead_of_the_table() -> None:
     state = running(*[Noted(f"ring {i}", i * SECOND) for i in range(NOTES + 5)])
     assert (state.noted, len(state.notes), state.notes[0].message) == (NOTES + 5, NOTES, "ring 5")
     state = after(Resized(60, 15), Action.WARNINGS, *[Action.DOWN] * 500, state=state)
-    assert state.mode is Mode.WARNINGS
-    assert state.over_top == NOTES - state.body_rows
-    assert after(Action.HELP, state=state).mode is Mode.HELP
-    assert after(Action.WARNINGS, state=state).mode is Mode.TABLE
-    assert after(Action.CANCEL, state=state).mode is Mode.TABLE
+    assert over_top(state) == NOTES - state.body_rows
+    assert after(Action.HELP, state=state).mode is Mode.OVER
+    assert after(Action.WARNINGS, state=state).mode is Mode.TAB
+    assert after(Action.CANCEL, state=state).mode is Mode.TAB
 
 
 def test_a_number_goes_to_its_tab_and_nowhere_where_there_is_none() -> None:
     state = running(Action.DOWN, Pressed(Action.TAB, 1))
-    assert (state.tab, state.cursor, state.grid) == (1, 0, None)
+    assert (state.tab, view(state).cursor, state.layout) == (1, 0, None)
     assert after(Pressed(Action.TAB, 7), state=state) == state
 
 
@@ -233,7 +251,7 @@ def test_rates_are_of_the_last_second_then_of_the_whole() -> None:
     state = running()
     for i in range(1, 5):
         seen = Totals(calls=i, errors=3 * i, bytes=1000 * i)
-        shown = Picture(table(1), ledger(i * 10), i * SECOND, None, seen, i * SECOND // 10)
+        shown = Picture(Look(table(1)), ledger(i * 10), i * SECOND, seen, i * SECOND // 10)
         state = after(Tick(shown), state=state)
     assert (state.rates.calls, state.rates.errors, state.rates.bytes) == (10, 3, 1000)
     assert state.rates.cpu == 0.1
@@ -242,20 +260,21 @@ def test_rates_are_of_the_last_second_then_of_the_whole() -> None:
 
 
 def test_every_action_has_a_key() -> None:
-    assert {key.action for key in KEYS} == set(Action)
+    assert {key.action for _, lines in CHAPTERS for key in lines} == set(Action)
 
 
 EVENTS = st.one_of(
     st.sampled_from(Action).map(Pressed),
     st.builds(Resized, st.integers(1, 250), st.integers(1, 80)),
+    st.builds(Clicked, st.integers(0, 250), st.integers(0, 80)),
     st.builds(lambda s, n: Tick(picture(s, rows=n)), st.integers(0, 9), st.integers(0, 60)),
     st.builds(
-        lambda n: Tick(Picture(table(n, rest=True), ledger(), 0, Matched(n, 60))),
+        lambda n: tick(table(n, rest=True), matched=Matched(n, 60)),
         st.integers(0, 60),
     ),
-    st.sampled_from(["", "is_error", "bytes >", "comm == 'x'", "ü" * 300]).map(FilterEdited),
+    st.sampled_from(["", "is_error", "bytes >", "comm == 'x'", "ü" * 300]).map(PromptEdited),
     st.just(Ended(picture(3), "boom\nbang")),
-    st.just(Started(0, ("Syscalls", "Files", "x" * 90))),
+    st.just(Started(0, tabs("Syscalls", "Files", "x" * 90))),
     st.just(Noted("\x1b[2J" * 60, 0)),
 )
 
@@ -263,7 +282,9 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, max_size=40))
 def test_cursor_and_scroll_are_always_inside(events: list[Event]) -> None:
     state = after(*events)
-    rows = len(state.grid.rows) if state.grid else 0
-    assert 0 <= state.cursor <= max(0, rows - 1)
-    assert state.top <= state.cursor < state.top + state.page
     assert state.rows < 10 or state.head_rows + state.body_rows + state.foot_rows == state.rows
+    if state.layout is None or state.over is not None:
+        return
+    at, rows = view(state), len(layout(state).grid.rows)
+    assert 0 <= at.cursor <= max(0, rows - 1)
+    assert at.top <= at.cursor < at.top + layout(state).page

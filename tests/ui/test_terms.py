@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from emulated import picture, table
-from test_state import SECOND, after, running
+from emulated import picture, table, tick
+from test_state import after, running, shown
 
 from ior.names import Names
 from ior.snapshots import Field, Table
 from ior.testing import calls
 from ior.text import escape
-from ior.ui.events import FilterEdited, Picture, Tick
+from ior.ui.events import PromptEdited, Tick
 from ior.ui.grid import Sort, arrange
 from ior.ui.keys import Action
 from ior.ui.terms import joined, term_of
@@ -46,8 +46,8 @@ def test_all_terms_must_hold_whatever_they_are_made_of() -> None:
 
 def test_terms_are_pushed_and_popped() -> None:
     state = running(Action.DOWN, Action.DRILL)
-    assert (state.terms, state.cursor, state.grid) == (('syscall == "write"',), 0, None)
-    state = after(Tick(picture(1)), Action.DRILL, state=state)
+    assert (state.terms, state.layout) == (('syscall == "write"',), None)
+    state = after(Tick(picture(1)), Action.FIRST, Action.DRILL, state=state)
     assert state.terms == ('syscall == "write"', 'syscall == "read"')
     state = after(Tick(picture(2)), Action.DRILL, state=state)
     assert len(state.terms) == 2  # once is enough
@@ -61,13 +61,13 @@ def test_an_edited_filter_takes_the_place_of_the_terms_and_an_unchanged_one_does
     state = running(Action.DRILL, Tick(picture(1)), Action.DOWN, Action.DRILL)
     terms = state.terms
     assert after(Action.FILTER, Action.ACCEPT, state=state).terms == terms
-    state = after(Action.FILTER, FilterEdited("is_error"), Action.ACCEPT, state=state)
+    state = after(Action.FILTER, PromptEdited("is_error"), Action.ACCEPT, state=state)
     assert state.terms == ("is_error",)
 
 
 def test_a_row_that_is_no_filter_says_so() -> None:
     towns = Table("Weather", (Field("town", "text"),), (("Bergen",),))
-    state = running(Tick(Picture(towns, picture().ledger, SECOND)), Action.DRILL)
+    state = running(tick(towns, 1), Action.DRILL)
     assert state.terms == ()
     assert state.message is not None
     assert "'town' is not a field" in state.message.message
@@ -75,13 +75,10 @@ def test_a_row_that_is_no_filter_says_so() -> None:
 
 def test_a_paused_table_stands_still_while_the_books_go_on() -> None:
     state = running(Action.PAUSE, Tick(picture(3, rows=2, calls=900_000)))
-    assert state.grid is not None
-    assert (len(state.grid.rows), state.elapsed_ns) == (30, 3 * SECOND)
+    assert (len(shown(state)), state.elapsed_ns) == (30, 3 * 10**9)
     assert state.picture is not None
     assert state.picture.ledger.calls == 900_000
     other = after(Action.NEXT_TAB, Tick(picture(4, rows=5)), state=state)
-    assert other.grid is not None
-    assert len(other.grid.rows) == 5  # what was not seen yet is shown once, then held
-    state = after(Action.PAUSE, Tick(Picture(table(2), state.picture.ledger, 0)), state=state)
-    assert state.grid is not None
-    assert len(state.grid.rows) == 2
+    assert len(shown(other)) == 5  # what was not seen yet is shown once, then held
+    state = after(Action.PAUSE, tick(table(2)), state=state)
+    assert len(shown(state)) == 2

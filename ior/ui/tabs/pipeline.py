@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes, between, slowest
 from ior.snapshots import Field, Table
+from ior.ui.sight import Nodes, Sight
+from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.table import TableTab, TableView
 
 SPAN_NS = 1_000_000_000  # rates and shares of time are means over about this
 FIELDS = (
@@ -30,20 +33,28 @@ class _Seen(NamedTuple):
     times: Mapping[str, NodeTimes]
 
 
-class PipelineTab:
+class PipelineTab(TableTab):
     """Shows the stages and, under each, the edges that leave it.
 
     It remembers what it saw of late: rates and shares are of about the last second, or since
     the last look if that is longer ago. The stage that sets the pace is marked `slow`.
     """
 
-    name = "Pipeline"
-
     def __init__(self) -> None:
+        super().__init__("Pipeline", "", 0)
         self._seen: deque[_Seen] = deque()
 
-    def look(self, now_ns: int, ledger: Ledger, times: Mapping[str, NodeTimes]) -> Table:
+    @classmethod
+    def find(cls, nodes: Nodes) -> Sequence[AnyTab]:  # noqa: ARG003 (every pipeline has it)
+        """Return the tab."""
+        return [cls()]
+
+    def look(self, sight: Sight, view: TableView) -> Table:  # noqa: ARG002 (any view will do)
         """Return the table of this moment."""
+        return self.table_of(sight.now_ns, sight.ledger(), sight.times())
+
+    def table_of(self, now_ns: int, ledger: Ledger, times: Mapping[str, NodeTimes]) -> Table:
+        """Return the table of a moment, with rates since the moments before."""
         now = _Seen(now_ns, ledger, times)
         while len(self._seen) > 1 and self._seen[1].now_ns <= now_ns - SPAN_NS:
             self._seen.popleft()

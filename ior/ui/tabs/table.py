@@ -1,55 +1,188 @@
-"""A tab that shows one table of any node: the seam through which every snapshot is seen."""
+"""A tab that shows one table of any node: so every snapshot can be seen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
 from ior.snapshots import Snapshot, Table
-from ior.ui.grid import Grid, columns_shown, padded
-from ior.ui.state import State
+from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of, padded
+from ior.ui.keys import SCROLL, Action, Key, Pressed
+from ior.ui.sight import Sight
+from ior.ui.tabs.abc import Size, Step, Tab, TabEvent, View
+from ior.ui.terms import term_of
 from ior.ui.widgets import Line, exactly
 
 _GAP = "  "
 
 
-class TableTab:
-    """Shows the `index`-th table of what `node` answers.
+class TableView(View, frozen=True, kw_only=True):
+    """How a table is looked at."""
 
-    `filtered` says whether the typed filter can be applied: then the snapshot that `table`
-    gets may be one of the retained rows alone.
-    """
+    sort: Sort = Sort()
+    first_column: int = 0  # of those that scroll
+    cursor: int = 0
+    anchor: tuple[Any, ...] | None = None  # the row that the cursor stays on
+    top: int = 0
 
-    def __init__(self, name: str, node: str, index: int, *, filtered: bool) -> None:
-        self.name, self.node, self.index, self.filtered = name, node, index, filtered
+
+class TableLayout(msgspec.Struct, frozen=True):
+    """A table in display order, and the cells that there are for it."""
+
+    grid: Grid
+    size: Size
+
+    @property
+    def page(self) -> int:
+        """Rows of the table that are visible at once."""
+        return max(1, self.size.rows - 1 - (self.grid.table.rest is not None))
+
+
+class TableTab(Tab[TableView, Table, TableLayout]):
+    """Shows the `index`-th table of what `node` answers."""
+
+    keys: ClassVar[tuple[Key, ...]] = (
+        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row as well"),
+        Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
+        Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
+        *SCROLL,
+        Key(Action.LEFT, ("left", "h"), "Left h", "", "scroll the columns to the left"),
+        Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
+    )
+    begin = TableView()
+
+    def __init__(self, name: str, node: str, index: int) -> None:
+        self.name, self.node, self.index = name, node, index
 
     def table(self, snapshot: Snapshot) -> Table | None:
         """Pick the table to show, None where the snapshot has none (now)."""
         tables = snapshot.tables()
         return tables[self.index] if self.index < len(tables) else None
 
-    def line(self, state: State, row: int) -> Line:
-        """Draw line `row` of the body, exactly as wide as the terminal."""
-        if state.grid is None:
-            said = "" if row or state.picture is None else " nothing to see here yet"
-            return exactly([("", said)], state.columns)
-        return grid_line(state, state.grid, row)
+    def look(self, sight: Sight, view: TableView) -> Table | None:  # noqa: ARG002 (any view will do)
+        """Return the table of this moment."""
+        return self.table(sight.answer(self.node))
+
+    def arrange(
+        self, view: TableView, seen: Table, size: Size, last: TableLayout | None
+    ) -> tuple[TableView, TableLayout]:
+        """Sort the rows; keep the cursor on its row, and everything in sight."""
+        if last is not None and last.grid.table is seen and last.grid.sort == view.sort:
+            grid = last.grid
+        else:
+            grid = arrange(seen, view.sort)
+            found = None if view.anchor is None else find(grid, view.anchor)
+            view = view if found is None else replace(view, cursor=found)
+        layout = TableLayout(grid, size)
+        return _inside(view, layout), layout
+
+    def reduce(self, view: TableView, layout: TableLayout, event: TabEvent) -> Step | None:
+        """Move, sort, scroll, or add what names the row under the cursor to the filter."""
+        if not isinstance(event, Pressed):
+            return None
+        if event.action is Action.DRILL:
+            return _drill(view, layout)
+        change = _CHANGES.get(event.action)
+        return None if change is None else Step(change(view, layout))
+
+    def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
+        """Draw a line: the heading, a visible row, or at the bottom the rest."""
+        grid, columns = layout.grid, layout.size.columns
+        shown = columns_shown(grid, view.first_column, columns)
+        if row == 0:
+            return _heading(grid, shown, columns)
+        rest = grid.table.rest
+        at = view.top + row - 1
+        if rest is not None and row == min(len(grid.rows) - view.top, layout.page) + 1:
+            return _cells(grid, rest, shown, ("class:rest", "class:rest"), columns)
+        if row > layout.page or at >= len(grid.rows):
+            said = " no calls" if row == 1 and not grid.rows and rest is None else ""
+            return exactly([("", said)], columns)
+        styles = ("class:cursor", "class:cursor") if at == view.cursor else ("class:key", "")
+        return _cells(grid, grid.rows[at], shown, styles, columns)
 
 
-def grid_line(state: State, grid: Grid, row: int) -> Line:
-    """Draw line `row` of a table: its heading, a visible row, or at the bottom the rest."""
-    shown = columns_shown(grid, state.first_column, state.columns)
-    if row == 0:
-        return _heading(state, grid, shown)
-    rest = grid.table.rest
-    at = state.top + row - 1
-    if rest is not None and row == min(len(grid.rows) - state.top, state.page) + 1:
-        return _cells(grid, rest, shown, ("class:rest", "class:rest"), state.columns)
-    if row > state.page or at >= len(grid.rows):
-        said = " no calls" if row == 1 and not grid.rows and rest is None else ""
-        return exactly([("", said)], state.columns)
-    styles = ("class:cursor", "class:cursor") if at == state.cursor else ("class:key", "")
-    return _cells(grid, grid.rows[at], shown, styles, state.columns)
+def _inside(view: TableView, layout: TableLayout) -> TableView:
+    """Return the view with cursor and scroll positions inside the table."""
+    rows = len(layout.grid.rows)
+    cursor = max(0, min(view.cursor, rows - 1))
+    top = max(0, min(view.top, cursor, rows - layout.page))
+    top = max(top, cursor - layout.page + 1)
+    columns = len(layout.grid.widths) - layout.grid.keys
+    first = max(0, min(view.first_column, columns - 1))
+    if (cursor, top, first) == (view.cursor, view.top, view.first_column):
+        return view
+    return replace(view, cursor=cursor, top=top, first_column=first)
 
 
-def _heading(state: State, grid: Grid, shown: list[tuple[int, int]]) -> Line:
+_Change = Callable[[TableView, TableLayout], TableView]
+
+
+def _moved(delta: Callable[[TableLayout], int]) -> _Change:
+    def move(view: TableView, layout: TableLayout) -> TableView:
+        cursor = max(0, min(view.cursor + delta(layout), len(layout.grid.rows) - 1))
+        return replace(view, cursor=cursor, anchor=key_of(layout.grid, cursor))
+
+    return move
+
+
+def _first(view: TableView, _: TableLayout) -> TableView:
+    return replace(view, cursor=0, anchor=None)  # the top, whatever comes to stand there
+
+
+def _column(step: int) -> _Change:
+    return lambda view, _: replace(view, first_column=view.first_column + step)
+
+
+def _sort(view: TableView, layout: TableLayout) -> TableView:
+    """Sort by the next field, scrolling it into view; after the last, the table's own order."""
+    grid = layout.grid
+    names: list[str | None] = [None, *(field.name for field in grid.table.fields)]
+    at = names.index(view.sort.field) if view.sort.field in names else 0
+    column = (at + 1) % len(names) - 1
+    view = replace(view, sort=Sort(names[column + 1]))
+    if column < grid.keys:
+        return replace(view, first_column=0)
+    first = min(view.first_column, column - grid.keys)
+    while column not in dict(columns_shown(grid, first, layout.size.columns)):
+        if first >= column - grid.keys:
+            break
+        first += 1
+    return replace(view, first_column=first)
+
+
+def _reverse(view: TableView, _: TableLayout) -> TableView:
+    return replace(view, sort=Sort(view.sort.field, not view.sort.reverse))
+
+
+def _drill(view: TableView, layout: TableLayout) -> Step:
+    if not layout.grid.rows:
+        return Step(view)
+    term = term_of(layout.grid, view.cursor)
+    if term is None:
+        name = layout.grid.table.fields[0].name
+        return Step(view, f"a row of this table is no filter: '{name}' is not a field of calls")
+    return Step(view, term=term)
+
+
+_CHANGES: dict[Action, _Change] = {
+    Action.SORT: _sort,
+    Action.REVERSE: _reverse,
+    Action.UP: _moved(lambda _: -1),
+    Action.DOWN: _moved(lambda _: 1),
+    Action.PAGE_UP: _moved(lambda layout: -layout.page),
+    Action.PAGE_DOWN: _moved(lambda layout: layout.page),
+    Action.FIRST: _first,
+    Action.LAST: _moved(lambda layout: len(layout.grid.rows)),
+    Action.LEFT: _column(-1),
+    Action.RIGHT: _column(1),
+}
+
+
+def _heading(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
     line: Line = []
     for column, wide in shown:
         field = grid.table.fields[column]
@@ -60,7 +193,7 @@ def _heading(state: State, grid: Grid, shown: list[tuple[int, int]]) -> Line:
         if line:
             line.append(("class:heading", _GAP))
         line.append(("class:heading.sorted" if here else "class:heading", text[:wide]))
-    return exactly(line, state.columns, "class:heading")
+    return exactly(line, columns, "class:heading")
 
 
 def _cells(

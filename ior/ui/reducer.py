@@ -1,0 +1,252 @@
+"""The one function that changes the state.
+
+`reduce(state, event)` is pure: no clock, no screen, no graph. Here is what keys, ticks and
+messages mean everywhere; what is a tab's alone goes to the tab, which answers with a `Step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from ior.errors import FilterError
+from ior.ui.events import (
+    Ended,
+    Event,
+    Look,
+    Noted,
+    Picture,
+    PromptEdited,
+    Resized,
+    Started,
+    Tick,
+)
+from ior.ui.keys import Action, Mode, Pressed
+from ior.ui.rates import Mark, recent
+from ior.ui.state import Over, Phase, Prompt, State
+from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer
+from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
+from ior.ui.terms import joined
+
+MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
+NOTES = 200  # messages that the Warnings view keeps
+FILTER = Question(
+    "filter", "filter: ", "Enter applies it to the retained rows; empty shows everything"
+)
+
+
+def reduce(state: State, event: Event) -> State:
+    """Return the state after `event`."""
+    return _arranged(state, _reduced(state, event))
+
+
+def _reduced(state: State, event: Event) -> State:
+    match event:
+        case Tick(picture):
+            return _seen(state, picture)
+        case Started(now_ns, tabs):
+            views = tuple(tab.begin for tab in tabs)
+            looks: tuple[Look | None, ...] = (None,) * len(tabs)
+            state = replace(state, phase=Phase.RUNNING, started_ns=now_ns)
+            return replace(state, tabs=tabs, tab=0, views=views, looks=looks)
+        case Ended(picture, error):
+            phase = Phase.FAILED if error else Phase.ENDED
+            state = _seen(state, picture)
+            return replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
+        case Pressed(action, nth):
+            return _pressed(state, event, action, nth)
+        case Clicked():
+            return _told(state, event) or state
+        case PromptEdited(text):
+            if state.prompt is not None and state.prompt.text != text:
+                state = replace(state, prompt=Prompt(state.prompt.question, text))
+            return state
+        case Resized(columns, rows):
+            return replace(state, columns=columns, rows=rows)
+        case Noted():
+            notes = (*state.notes, event)[-NOTES:]
+            state = replace(state, message=event, notes=notes, noted=state.noted + 1)
+            return _warned(state)
+
+
+def _seen(state: State, picture: Picture) -> State:
+    """Take over a new picture; while paused, the tab keeps the one that it has."""
+    if state.over is not None:
+        if state.over.tab.looks and picture.look is not None:
+            state = replace(state, over=replace(state.over, seen=picture.look.seen))
+    elif state.looks and not (state.paused and state.looks[state.tab] is not None):
+        state = replace(state, looks=_put(state.looks, state.tab, picture.look))
+    message = state.message
+    if message is not None and picture.now_ns - message.now_ns > MESSAGE_NS:
+        message = None
+    marks = recent(state.marks, Mark.of(picture))
+    return replace(state, picture=picture, marks=marks, message=message)
+
+
+def _put(values: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:at], value, *values[at + 1 :])
+
+
+def _viewed(state: State, view: View) -> State:
+    """Return the state with another view of what is in front."""
+    if state.over is not None:
+        return replace(state, over=replace(state.over, view=view))
+    return replace(state, views=_put(state.views, state.tab, view))
+
+
+def _arranged(before: State, state: State) -> State:
+    """Lay out what is in front if anything changed that it depends on."""
+    front, last = state.front, before.front
+    if front is None or front.seen is None or state.small:
+        return state if state.layout is None else replace(state, layout=None)
+    same = before.layout is not None and last is not None and last.tab is front.tab
+    unchanged = last is not None and last.view is front.view and last.seen is front.seen
+    if same and unchanged and before.size == state.size:
+        return state
+    view, layout = front.tab.arrange(
+        front.view, front.seen, state.size, before.layout if same else None
+    )
+    state = replace(state, layout=layout)
+    return state if view is front.view else _viewed(state, view)
+
+
+def _pressed(state: State, event: Pressed, action: Action, nth: int) -> State:
+    """Let what is in front have the key, and where it does not want it the general meaning."""
+    if state.mode is not Mode.PROMPT:
+        told = _told(state, event)
+        if told is not None:
+            return told
+    if action is Action.TAB:
+        return _at_tab(state, nth)
+    change = _ACTIONS.get(action)
+    return state if change is None else change(state)
+
+
+def _told(state: State, event: Pressed | Answered | Clicked) -> State | None:
+    """Return what the tab in front makes of an event, None where it makes nothing of it."""
+    front = state.front
+    if front is None or state.layout is None:
+        return None
+    step = front.tab.reduce(front.view, state.layout, event)
+    return None if step is None else _stepped(state, step)
+
+
+def _stepped(state: State, step: Step) -> State:
+    wanted = state.front.view.wants if state.front else None
+    state = _viewed(state, step.view)
+    if state.over is None and step.view.wants != wanted:  # also while paused
+        state = replace(state, looks=_put(state.looks, state.tab, None))
+    if step.message:
+        now_ns = state.picture.now_ns if state.picture else 0
+        state = replace(state, message=Noted(step.message, now_ns))
+    if step.ask is not None:
+        state = replace(state, prompt=Prompt(step.ask, step.ask.text))
+    if step.term and step.term not in state.terms:
+        state = _filtered(state, (*state.terms, step.term))
+    return state
+
+
+def _quit(state: State) -> State:
+    phase = state.phase if state.is_over else Phase.STOPPING
+    return replace(state, quits=state.quits + 1, phase=phase)
+
+
+def _open_filter(state: State) -> State:
+    return replace(state, prompt=Prompt(FILTER, state.where.source if state.where else ""))
+
+
+def _accept(state: State) -> State:
+    """Hand the answer to who asked; where it is no good, the prompt stays and says why."""
+    prompt = state.prompt
+    if prompt is None:
+        return state
+    closed = replace(state, prompt=None)
+    try:
+        answer = _ANSWERS.get(prompt.question.name)
+        if answer is not None:
+            return answer(closed, prompt.text)
+        return _told(closed, Answered(prompt.question.name, prompt.text)) or closed
+    except (FilterError, WrongAnswer) as error:
+        bad = Prompt(prompt.question, prompt.text, str(error), error.start, error.end)
+        return replace(state, prompt=bad)
+
+
+def _filter_typed(state: State, typed: str) -> State:
+    """Apply a filter; an empty one shows everything again."""
+    text = typed.strip()
+    terms = (text,) if text else ()
+    try:
+        joined(terms)
+    except FilterError as error:
+        lead = len(typed) - len(typed.lstrip())
+        raise WrongAnswer(str(error), error.start + lead, error.end + lead) from None
+    if terms == state.terms or (state.where is not None and text == state.where.source):
+        return state
+    return _filtered(state, terms)
+
+
+def _filtered(state: State, terms: tuple[str, ...]) -> State:
+    """Return the state with another filter; its pictures are yet to come."""
+    looks: tuple[Look | None, ...] = (None,) * len(state.tabs)
+    return replace(state, terms=terms, where=joined(terms), looks=looks)
+
+
+def _pop(state: State) -> State:
+    return _filtered(state, state.terms[:-1]) if state.terms else state
+
+
+def _pause(state: State) -> State:
+    return replace(state, paused=not state.paused)
+
+
+def _cancel(state: State) -> State:
+    return replace(state, prompt=None) if state.prompt is not None else replace(state, over=None)
+
+
+def _help(state: State) -> State:
+    if state.over is not None and state.over.tab is HELP:
+        return replace(state, over=None)
+    own = state.tabs[state.tab] if state.tabs else None
+    return replace(state, over=Over(HELP, HELP.begin, help_lines(own)))
+
+
+def _warnings(state: State) -> State:
+    if state.over is not None and state.over.tab is WARNINGS:
+        return replace(state, over=None)
+    return _warned(replace(state, over=Over(WARNINGS, WARNINGS.begin, ())))
+
+
+def _warned(state: State) -> State:
+    """Show the warnings that there are now, if they are what is shown."""
+    if state.over is None or state.over.tab is not WARNINGS:
+        return state
+    lines = warning_lines(state.notes, state.started_ns or 0)
+    return replace(state, over=replace(state.over, seen=lines))
+
+
+def _at_tab(state: State, tab: int) -> State:
+    """Return the state with another tab in front; as it is where there is none."""
+    return state if tab >= len(state.tabs) else replace(state, tab=tab)
+
+
+def _tab(step: int) -> Callable[[State], State]:
+    return lambda state: _at_tab(state, (state.tab + step) % max(1, len(state.tabs)))
+
+
+_ANSWERS: dict[str, Callable[[State, str], State]] = {FILTER.name: _filter_typed}
+"""What the general questions do with their answers; they may raise WrongAnswer."""
+
+_ACTIONS: dict[Action, Callable[[State], State]] = {
+    Action.QUIT: _quit,
+    Action.HELP: _help,
+    Action.WARNINGS: _warnings,
+    Action.FILTER: _open_filter,
+    Action.POP: _pop,
+    Action.PAUSE: _pause,
+    Action.ACCEPT: _accept,
+    Action.CANCEL: _cancel,
+    Action.NEXT_TAB: _tab(1),
+    Action.PREVIOUS_TAB: _tab(-1),
+}

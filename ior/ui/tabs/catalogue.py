@@ -1,0 +1,46 @@
+"""Which tabs there are, in the order in which they stand."""
+
+from __future__ import annotations
+
+from ior.ui.keys import KEYS, Key, markdown
+from ior.ui.sight import Nodes
+from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.own import OwnTab
+from ior.ui.tabs.pipeline import PipelineTab
+from ior.ui.tabs.stats import FilesTab, ProcessesTab, SyscallsTab
+from ior.ui.tabs.table import TableTab
+from ior.ui.tabs.texts import TextTab
+
+TABS: tuple[type[AnyTab], ...] = (
+    SyscallsTab,
+    FilesTab,
+    ProcessesTab,
+    PipelineTab,
+    OwnTab,
+)
+
+OVER: tuple[type[AnyTab], ...] = (TextTab,)
+"""What can stand in a tab's place."""
+
+CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    ("Everywhere", KEYS),
+    ("In tables", TableTab.keys),
+    ("In help and warnings", TextTab.keys),
+)
+"""The chapters of the documentation of keys."""
+
+
+def tabs_of(nodes: Nodes) -> tuple[AnyTab, ...]:
+    """Return the tabs that a pipeline gives, in order."""
+    return tuple(tab for kind in TABS for tab in kind.find(nodes))
+
+
+def every_key() -> frozenset[str]:
+    """Return prompt_toolkit's names of all keys that mean something somewhere."""
+    lines = [*KEYS, *(line for kind in (*TABS, *OVER) for line in kind.keys)]
+    return frozenset(name for line in lines for name in line.keys)
+
+
+def documentation() -> str:
+    """Return all keys as the documentation has them."""
+    return "\n".join(f"### {title}\n\n{markdown(lines)}" for title, lines in CHAPTERS)

@@ -1,0 +1,33 @@
+"""The tables that no tab of their own shows: those of a user's stages, and further ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ior.stages.stats import Stats
+from ior.ui.sight import Nodes
+from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.stats import NAMES
+from ior.ui.tabs.table import TableTab
+
+
+class OwnTab(TableTab):
+    """Shows a table as its node gives it."""
+
+    @classmethod
+    def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
+        """Return a tab for every table that the nodes answer now and no other tab shows."""
+        found: list[AnyTab] = []
+        main = nodes.first(Stats)
+        for node in nodes.classes:
+            try:
+                titles = [table.title for table in nodes.snapshot(node).tables()]
+            except Exception:  # a user's own stage may answer anything; its tab says what is wrong
+                found.append(cls(node, node, 0))
+                continue
+            for i, title in enumerate(titles):
+                if node == main and title in NAMES.values():
+                    continue
+                taken = any(tab.name == title for tab in found)
+                found.append(cls(f"{node}: {title}" if taken else title, node, i))
+        return found

@@ -1,0 +1,104 @@
+"""What stands in a tab's place and is read from top to bottom: the help, the warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import msgspec
+
+from ior.text import fit
+from ior.ui.events import Noted
+from ior.ui.keys import KEYS, SCROLL, Action, Key, Pressed
+from ior.ui.sight import Sight
+from ior.ui.tabs.abc import AnyTab, Size, Step, Tab, TabEvent, View
+from ior.ui.widgets import Line, exactly
+from ior.units import format_clock
+
+
+class TextView(View, frozen=True):
+    """Which line stands at the top."""
+
+    top: int = 0
+
+
+class TextLayout(msgspec.Struct, frozen=True):
+    """The lines, and the cells that there are for them."""
+
+    lines: tuple[Line, ...]
+    size: Size
+
+
+class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
+    """Shows lines; whoever opens it gives them. `nothing` is said when there are none."""
+
+    keys: ClassVar[tuple[Key, ...]] = SCROLL
+    looks = False
+    begin = TextView()
+
+    def __init__(self, name: str, nothing: str = "") -> None:
+        self.name, self._nothing = name, nothing
+
+    def look(self, sight: Sight, view: TextView) -> None:
+        """Return None: the lines were given."""
+
+    def arrange(
+        self,
+        view: TextView,
+        seen: tuple[Line, ...],
+        size: Size,
+        last: TextLayout | None,  # noqa: ARG002 (nothing is worth keeping)
+    ) -> tuple[TextView, TextLayout]:
+        """Keep the last page full."""
+        top = max(0, min(view.top, len(seen) - size.rows))
+        return TextView(top), TextLayout(seen, size)
+
+    def reduce(self, view: TextView, layout: TextLayout, event: TabEvent) -> Step | None:
+        """Scroll."""
+        page, lines = layout.size.rows, len(layout.lines)
+        tops = {
+            Action.UP: view.top - 1,
+            Action.DOWN: view.top + 1,
+            Action.PAGE_UP: view.top - page,
+            Action.PAGE_DOWN: view.top + page,
+            Action.FIRST: 0,
+            Action.LAST: lines,
+        }
+        if not isinstance(event, Pressed) or event.action not in tops:
+            return None
+        return Step(TextView(tops[event.action]))
+
+    def line(self, view: TextView, layout: TextLayout, row: int) -> Line:
+        """Draw a line."""
+        at = view.top + row
+        if at < len(layout.lines):
+            return exactly(layout.lines[at], layout.size.columns)
+        said = self._nothing if not layout.lines and row == 0 else ""
+        return exactly([("", said)], layout.size.columns)
+
+
+HELP = TextTab("Help")
+WARNINGS = TextTab("Warnings", " no warnings")
+
+
+def help_lines(tab: AnyTab | None) -> tuple[Line, ...]:
+    """Return the help: the keys of a tab, then those that mean the same everywhere."""
+    lines: list[Line] = []
+    if tab is not None and tab.keys:
+        lines += [[("class:heading", f" In {tab.name} ")], *map(_key, tab.keys), []]
+    return (*lines, [("class:heading", " Everywhere ")], *map(_key, KEYS))
+
+
+def _key(line: Key) -> Line:
+    return [("class:key", " " + fit(line.shown, 12)), ("", line.help)]
+
+
+def warning_lines(notes: Iterable[Noted], since_ns: int) -> tuple[Line, ...]:
+    """Return messages, latest first, each with when it came."""
+    return tuple(
+        [
+            ("class:key", f" {format_clock(max(0, note.now_ns - since_ns)):>7}  "),
+            ("class:bad" if note.bad else "", note.message),
+        ]
+        for note in reversed(list(notes))
+    )
