@@ -116,6 +116,10 @@ struct mm_struct {
 	unsigned long brk;
 };
 
+struct io_uring_task {
+	struct file *registered_rings[16]; /* Linux 5.18, commit e7a6c00dc77a */
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -131,6 +135,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct css_set *cgroups;
+	struct io_uring_task *io_uring;
 };
 
 struct in6_addr {

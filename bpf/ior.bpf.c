@@ -16,13 +16,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* How to read one syscall's arguments; a number is an argument's index, -1 for none. */
 struct ior_syscall {
+	__u32 how; /* HOW_* */
 	__s8 fd;
 	__s8 fd2;
 	__s8 dir; /* directory descriptor of `path` */
 	__s8 path;
 	__s8 dir2;
 	__s8 path2;
-	__u16 how; /* HOW_* */
 	__s8 words[5];
 	__s8 memory;	  /* with HOW_MEMORY: the argument that points to a structure */
 	__u8 memory_word; /* the first of the two words that its first bytes go to */
@@ -45,6 +45,9 @@ struct ior_syscall {
 #define HOW_CLOCK 2048	     /* word 4 is boot_offset_ns */
 #define HOW_FUTEX 4096	     /* only some operations have a timeout */
 #define HOW_LEFT 8192	     /* the kernel puts the time that is left in place of the timeout */
+
+#define HOW_RING_ENTER 16384 /* argument 3 may say that the descriptor is a registered ring's index */
+#define HOW_RING_REGISTER 32768 /* the same of argument 1 */
 
 #define ADDRESS_GIVEN 1	  /* a sockaddr and its length: what is asked for */
 #define ADDRESS_TAKEN 2	  /* a sockaddr that the kernel fills, and where its length is: the other end */
@@ -428,6 +431,33 @@ __noinline int fill_paths(struct task_state *s, int again)
 	return 0;
 }
 
+#define IORING_ENTER_REGISTERED_RING (1u << 4)
+#define IORING_REGISTER_USE_REGISTERED_RING (1u << 31)
+
+/* Name the ring where its number is not a descriptor but the index of a registered ring. */
+__noinline int name_registered_ring(struct task_state *s)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 rings, index, file = 0;
+	struct ior_record *r;
+
+	if (!s || !bpf_core_field_exists(struct io_uring_task, registered_rings))
+		return 0;
+	r = &s->rec;
+	if (syscalls[r->nr & (NR_LIMIT - 1)].how & HOW_RING_ENTER ?
+		    !(s->raw[3] & IORING_ENTER_REGISTERED_RING) :
+		    !(s->raw[1] & IORING_REGISTER_USE_REGISTERED_RING))
+		return 0;
+	rings = (__u64)task->io_uring;
+	index = (__u32)r->fd;
+	if (rings && index < 16)
+		file = LOAD_WORD(rings + bpf_core_field_offset(struct io_uring_task, registered_rings) +
+				 index * 8);
+	r->fd = -1;
+	r->file = opened_id(task, file, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
+	return 0;
+}
+
 static __always_inline void fill_enter(struct task_state *s, struct task_struct *task,
 				       struct pt_regs *regs, __u32 nr)
 {
@@ -452,6 +482,8 @@ static __always_inline void fill_enter(struct task_state *s, struct task_struct 
 	name_task(s, task);
 	if (d->how & HOW_ANONYMOUS && s->raw[3] & 0x20)
 		r->fd = -1;
+	if (d->how & (HOW_RING_ENTER | HOW_RING_REGISTER))
+		name_registered_ring(s);
 	if (r->fd >= 0)
 		r->file = open_file_id(task, r->fd, &r->fd_flags, &r->flags, IOR_F_FILE_LOST);
 	if (r->fd2 >= 0)
@@ -578,7 +610,7 @@ static __always_inline void forget_enter(struct task_state *s, struct task_struc
 }
 
 /* Read what was not resident at enter. After a successful execve it is another program's. */
-static __always_inline void fill_unread(struct task_state *s, __u16 how, long ret)
+static __always_inline void fill_unread(struct task_state *s, __u32 how, long ret)
 {
 	if (s->memory_unread)
 		fill_memory(s, 1);
@@ -601,7 +633,7 @@ static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret)
 {
 	const volatile struct ior_syscall *d = &syscalls[nr & (NR_LIMIT - 1)];
 	struct ior_record *r = &s->rec;
-	__u16 how = d->how;
+	__u32 how = d->how;
 
 	if (s->memory_unread || s->paths[0].unread || s->paths[1].unread)
 		fill_unread(s, how, ret);

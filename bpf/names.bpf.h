@@ -418,18 +418,23 @@ static __always_inline __u64 file_of(struct task_struct *task, int fd)
 	return LOAD_WORD(LOAD_ADDRESS(struct fdtable, fdt, fd) + fd * sizeof(struct file *));
 }
 
-/* Return the id of the file behind a descriptor; fill its status flags if asked. */
-static __always_inline __u64 open_file_id(struct task_struct *task, int fd, __u32 *fd_flags,
-					  __u32 *flags, __u32 lost)
+/* Return the id of an open file, 0 for none; fill its status flags if asked. */
+static __always_inline __u64 opened_id(struct task_struct *task, __u64 file, __u32 *fd_flags,
+				       __u32 *flags, __u32 lost)
 {
-	__u64 file = file_of(task, fd);
-
 	if (!file)
 		return 0;
 	if (fd_flags)
 		*fd_flags = LOAD(struct file, file, f_flags);
 	return file_id(task, LOAD_ADDRESS(struct file, file, f_path.dentry),
 		       LOAD_ADDRESS(struct file, file, f_path.mnt), file, flags, lost);
+}
+
+/* Return the id of the file behind a descriptor; fill its status flags if asked. */
+static __always_inline __u64 open_file_id(struct task_struct *task, int fd, __u32 *fd_flags,
+					  __u32 *flags, __u32 lost)
+{
+	return opened_id(task, file_of(task, fd), fd_flags, flags, lost);
 }
 
 /* The same where it is rarer: not inlined. */

@@ -368,7 +368,12 @@ def decoder(kind: str, batch: Batch) -> Callable[[int], str] | None:
 
 
 def errno_name(number: int) -> str:
-    """Return `ENOENT` for 2, the number itself where the C library has no name, "" for 0."""
+    """Return `ENOENT` for 2, the number itself where the C library has no name, "" for 0.
+
+    Where there are two names it is the kernel's: EOPNOTSUPP, not ENOTSUP.
+    """
+    if number == _errno.EOPNOTSUPP:
+        return "EOPNOTSUPP"
     return _errno.errorcode.get(number, str(number)) if number else ""
 
 

@@ -70,13 +70,13 @@ COUNTERS: Final = np.dtype(
 
 SYSCALL: Final = np.dtype(
     [
+        ("how", "<u4"),
         ("fd", "i1"),
         ("fd2", "i1"),
         ("dir", "i1"),
         ("path", "i1"),
         ("dir2", "i1"),
         ("path2", "i1"),
-        ("how", "<u2"),
         ("words", "i1", (5,)),
         ("memory", "i1"),
         ("memory_word", "u1"),

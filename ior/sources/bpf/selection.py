@@ -20,6 +20,7 @@ from ior.sources.bpf import records
 RETURNS_FD, OPENS, NO_RETURN, RAW_PATH2, MEMORY = 1, 2, 4, 8, 16
 CREAT, DUPS, RETURNS_CWD, ANONYMOUS, EXECS = 32, 64, 128, 256, 512
 BREAK, CLOCK, FUTEX, LEFT = 1024, 2048, 4096, 8192
+RING_ENTER, RING_REGISTER = 16384, 32768
 GIVEN, TAKEN, MESSAGE, NAMES, PAIR = 1, 2, 4, 8, 16
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
 
@@ -91,6 +92,8 @@ _CALLS: Final[dict[str, dict[str, int]]] = {
     "quotactl": {"path": 1},
     "pivot_root": {"path": 0, "path2": 1},
     "fanotify_mark": {"fd": 0, "dir": 3, "path": 4},
+    "io_uring_enter": {"fd": 0, "how": RING_ENTER},
+    "io_uring_register": {"fd": 0, "how": RING_REGISTER},
     "mmap": {"fd": 4, "how": ANONYMOUS},
     "signalfd": {"how": RETURNS_FD},
     "signalfd4": {"how": RETURNS_FD},
