@@ -12,7 +12,7 @@ SELECTION = ("families", "kinds", "syscalls")  # each is an option, and `--no-` 
 
 def add_target(parser: ArgumentParser) -> None:
     """Add the options that say whom to trace."""
-    group = parser.add_argument_group("whom to trace (without: every process of the host)")
+    group = parser.add_argument_group("whom to trace")
     one = group.add_mutually_exclusive_group()
     one.add_argument("--pid", type=int, metavar="N", help="this process, all its threads")
     one.add_argument("--tid", type=int, metavar="N", help="this thread")

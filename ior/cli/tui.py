@@ -8,19 +8,24 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ior.cli import options, presets
 from ior.cli.abc import Subcommand
-from ior.errors import UsageError
+from ior.errors import NoSuchTarget, UsageError
 from ior.host.command import Command, resolve
 from ior.host.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from ior.ui.picker.choice import Target
 
 
 class Tui(Subcommand):
     """Look at the calls live, in the terminal.
 
     FILE is a pipeline or a capture, which its content says; a capture needs no root.
-    Without one the pipeline is the preset `tui`. A COMMAND reads nothing and its output is
+    Without one the pipeline is the preset `tui`. Where nothing says whom to trace, you choose
+    from a list of processes and threads. A COMMAND reads nothing and its output is
     thrown away: the screen is the view's. It is asked to end (SIGTERM) when you quit.
     """
 
@@ -31,7 +36,7 @@ class Tui(Subcommand):
         parser.usage = "ior tui [FILE] [options] [-- COMMAND ...]"
         parser.add_argument("pipeline", nargs="?", default=None, metavar="FILE")
         options.add_target(parser)
-        parser.add_argument("--all", action="store_true", help="every process (the default)")
+        parser.add_argument("--all", action="store_true", help="every process of the host")
         parser.add_argument(
             "--demo",
             nargs="?",
@@ -49,12 +54,28 @@ class Tui(Subcommand):
             raise UsageError("ior tui needs a terminal; ior run writes to files and pipes")
         take_capture(args)
         check(args)
+        if args.demo == "static":
+            hold_still(args)
+        if not wants_target(args):
+            return self._show(args)
+        from ior.ui.picker.screen import choose  # noqa: PLC0415 - not for --help
+
+        message = ""
+        while True:
+            target = choose(message)
+            if target is None:
+                return 0
+            try:
+                return self._show(aimed(args, target))
+            except NoSuchTarget as error:
+                message = str(error)
+
+    def _show(self, args: Namespace) -> int:
+        """Show the view of one run."""
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
         from ior.ui.app import run_tui  # noqa: PLC0415 - not for --help
 
-        if args.demo == "static":
-            hold_still(args)
         spec, _ = prepare(args.pipeline or "tui", args)
         with contextlib.ExitStack() as stack:
             command = None
@@ -70,6 +91,30 @@ class Tui(Subcommand):
             ledger = None if args.ledger is None else Path(args.ledger)
             code = run_tui(spec, command=command, title=title, ledger_path=ledger)
             return code or status_of(command)
+
+
+def wants_target(args: Namespace) -> bool:
+    """Return whether somebody has to choose whom to trace: nothing else says it.
+
+    Raises what reading the pipeline raises.
+    """
+    given = (args.pid, args.tid, args.command, args.replay, args.demo)
+    if args.all or any(one is not None for one in given):
+        return False
+    from ior.cli.prepare import read  # noqa: PLC0415 - not for --help
+
+    spec = read(args.pipeline or "tui")
+    traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
+    return len(traces) == 1 and not {"pid", "tid"} & traces[0].keys.keys()
+
+
+def aimed(args: Namespace, target: Target) -> Namespace:
+    """Return the options with the target that was chosen."""
+    everybody = target.pid is None and target.tid is None
+    chosen = {**vars(args), "pid": target.pid, "tid": target.tid, "all": everybody}
+    if everybody:
+        chosen["follow_forks"] = False
+    return Namespace(**chosen)
 
 
 def take_capture(args: Namespace) -> None:

@@ -22,6 +22,7 @@ class Process(NamedTuple):
     threads: int
     state: str  # one letter: R, S, D, Z, ...
     ns_pids: tuple[int, ...]  # ids in each pid namespace, the reader's first, innermost last
+    of_kernel: bool = False  # it makes no syscalls
 
     @property
     def ended(self) -> bool:
@@ -48,6 +49,7 @@ def parse(tid: int, status: str) -> Process:
         threads=int(values.get("Threads", 1)),
         state=values.get("State", "?").strip()[:1],
         ns_pids=tuple(int(word) for word in values.get("NSpid", str(tid)).split()),
+        of_kernel="VmSize" not in values and values.get("State", "").strip()[:1] not in "ZX",
     )
 
 

@@ -46,6 +46,9 @@ class Action(StrEnum):
     NEXT_TAB = "next tab"
     PREVIOUS_TAB = "previous tab"
     TAB = "tab"
+    THREADS = "threads"
+    RESCAN = "rescan"
+    CLEAR = "clear"
 
 
 class Key(NamedTuple):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,58 @@ def test_quitting_ends_the_command_that_ior_started(tmp_path: Path) -> None:
         pty.child.send("q")
         assert pty.leave() == (0, "")
     assert told.read_text(encoding="ascii") == "told\n"
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that opens a file again and again."""
+    child = subprocess.Popen(["sh", "-c", "while :; do : < /etc/passwd; done", "a-worker"])
+    yield child
+    child.kill()
+    child.wait()
+
+
+def test_a_process_is_chosen_by_typing(worker: subprocess.Popen[bytes]) -> None:
+    with Pty() as pty:
+        pty.see("every process")
+        pty.child.send("a-worker")
+        pty.wait(lambda lines: lines[3].split()[:1] == [str(worker.pid)])
+        pty.child.send("\r")
+        lines = pty.see("openat ")
+        assert f"pid {worker.pid}" in lines[0]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
+def test_a_thread_is_chosen(worker: subprocess.Popen[bytes]) -> None:
+    with Pty() as pty:
+        pty.see("every process")
+        pty.child.send(f"{worker.pid}\t")
+        pty.see(f"which thread of process {worker.pid}?")
+        pty.see("all threads of")
+        pty.child.send("\x1b[F\r")
+        lines = pty.see("openat ")
+        assert f"tid {worker.pid}" in lines[0]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
+def test_a_process_that_has_ended_meanwhile_is_said(worker: subprocess.Popen[bytes]) -> None:
+    with Pty() as pty:
+        pty.see("every process")
+        pty.child.send(str(worker.pid))
+        pty.see("1 match")
+        worker.kill()
+        worker.wait()
+        pty.child.send("\r")
+        pty.see(f"no process with pid {worker.pid}")
+        pty.child.send("\x03")
+        assert pty.leave() == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_leave_the_picker(number: signal.Signals) -> None:
+    with Pty() as pty:
+        pty.see("every process")
+        os.kill(pty.pid(), number)
+        assert pty.leave() == (0, "")
