@@ -181,6 +181,30 @@ class Output:
         raise OutputError(f"cannot write to {_named(self.path)}: {cause}") from error
 
 
+def reserve(path: str, *, directory: os.PathLike[str] | str = "") -> None:
+    """Create `path` empty, for an output that must not replace a file that is there already.
+
+    Raises OutputError, also if there is anything of that name.
+    """
+    place = os.path.join(directory, path)
+    try:
+        if not os.path.basename(place):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        os.close(_create(place))
+    except FileExistsError:
+        raise OutputError(f"{_named(path)} exists already: choose another name") from None
+    except OSError as error:
+        _refuse(path, error)
+
+
+def release(path: str, *, directory: os.PathLike[str] | str = "") -> None:
+    """Remove what `reserve` created, if nothing was written there."""
+    place = os.path.join(directory, path)
+    with contextlib.suppress(OSError):
+        if os.lstat(place).st_size == 0:
+            os.unlink(place)
+
+
 def check_writable(path: str, *, directory: os.PathLike[str] | str = "") -> None:
     """Raise OutputError if `path` could not be written; leave nothing behind.
 
@@ -252,14 +276,21 @@ def _create_beside(place: str, existing: int | None) -> tuple[int, str]:
     if not os.path.basename(place):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     temporary = os.path.join(os.path.dirname(place), f".ior-{secrets.token_hex(8)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, 0o666)
-    with contextlib.suppress(OSError):  # a file system without owners or modes
-        if owner := _sudo_caller():
-            os.fchown(fd, *owner)
-        if existing is not None:
+    fd = _create(temporary)
+    if existing is not None:
+        with contextlib.suppress(OSError):  # a file system without modes
             os.fchmod(fd, existing & 0o777)
     return fd, temporary
+
+
+def _create(place: str) -> int:
+    """Create a file that is not there yet, for the user who called sudo."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(place, flags, 0o666)
+    with contextlib.suppress(OSError):  # a file system without owners
+        if owner := _sudo_caller():
+            os.fchown(fd, *owner)
+    return fd
 
 
 def _sudo_caller() -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import pytest
 
 from ior.errors import OutputError
 from ior.host import output as module
-from ior.host.output import ClosedOutput, Output, check_writable
+from ior.host.output import ClosedOutput, Output, check_writable, release, reserve
 
 
 def listing(directory: Path) -> list[str]:
@@ -204,3 +204,27 @@ def test_abandoning_frees_a_writer_that_waits_for_a_reader():
     writer.join(10)
     assert not writer.is_alive()
     os.close(read)
+
+
+def test_a_reserved_name_is_new_and_belongs_to_the_user_who_called_sudo(tmp_path, monkeypatch):
+    reserve("mine", directory=tmp_path)
+    with pytest.raises(OutputError, match="exists already"):
+        reserve("mine", directory=tmp_path)
+    release("mine", directory=tmp_path)
+    assert listing(tmp_path) == []
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="exists already"):
+        reserve("link", directory=tmp_path)
+    for bad in ("", "no/such/folder", "x" * 300):
+        with pytest.raises(OutputError, match="cannot create"):
+            reserve(bad, directory=tmp_path)
+    if os.geteuid() == 0:
+        monkeypatch.setenv("SUDO_UID", "65534")
+        monkeypatch.setenv("SUDO_GID", "65533")
+        reserve("theirs", directory=tmp_path)
+        with Output.open("theirs", directory=tmp_path) as output:
+            output.write(b"x")
+        owner = (tmp_path / "theirs").stat()
+        assert (owner.st_uid, owner.st_gid) == (65534, 65533)
+        release("theirs", directory=tmp_path)
+        assert (tmp_path / "theirs").read_bytes() == b"x", "what was written stays"
