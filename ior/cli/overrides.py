@@ -66,7 +66,7 @@ def _source_changes(args: Namespace) -> dict[str, Any]:
     if args.tid is not None:
         procs.thread(args.tid)
         keys |= {"tid": args.tid, "pid": None}
-    if args.command is not None:
+    if args.command is not None or getattr(args, "all", False):
         keys |= {"pid": None, "tid": None}
     if args.follow_forks or args.command is not None:
         keys["follow_forks"] = True

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from ior.cli import options, presets
 from ior.cli.abc import Subcommand
 from ior.errors import NoSuchTarget, UsageError
+from ior.host import procs
 from ior.host.command import Command, resolve
 from ior.host.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from ior.ui.picker.choice import Target
+    from ior.pipeline.spec import PipelineSpec
+    from ior.ui.app import Left
+    from ior.ui.picker.choice import Retarget, Target
 
 
 class Tui(Subcommand):
@@ -56,21 +59,30 @@ class Tui(Subcommand):
         check(args)
         if args.demo == "static":
             hold_still(args)
-        if not wants_target(args):
-            return self._show(args)
+        if wants_target(args):
+            return self._chosen(args, None)
+        left = self._show(args)
+        return left.code if left.target is None else self._chosen(args, left.target)
+
+    def _chosen(self, args: Namespace, target: Target | None) -> int:
+        """Show one run after the other, each with the target that was chosen."""
         from ior.ui.picker.screen import choose  # noqa: PLC0415 - not for --help
 
         message = ""
         while True:
-            target = choose(message)
+            target = target or choose(message)
             if target is None:
                 return 0
             try:
-                return self._show(aimed(args, target))
+                left = self._show(aimed(args, target))
             except NoSuchTarget as error:
-                message = str(error)
+                message, target = str(error), None
+                continue
+            target = left.target
+            if target is None:
+                return left.code
 
-    def _show(self, args: Namespace) -> int:
+    def _show(self, args: Namespace) -> Left:
         """Show the view of one run."""
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
@@ -89,8 +101,14 @@ class Tui(Subcommand):
             title = f"demo, {args.demo}" if args.demo else overrides.whom(spec, command)
             title = title if args.replay is None else f"capture {args.replay}"
             ledger = None if args.ledger is None else Path(args.ledger)
-            code = run_tui(spec, command=command, title=title, ledger_path=ledger)
-            return code or status_of(command)
+            left = run_tui(
+                spec,
+                command=command,
+                title=title,
+                ledger_path=ledger,
+                retarget=retarget(spec, command),
+            )
+            return left._replace(code=left.code or status_of(command))
 
 
 def wants_target(args: Namespace) -> bool:
@@ -112,9 +130,24 @@ def aimed(args: Namespace, target: Target) -> Namespace:
     """Return the options with the target that was chosen."""
     everybody = target.pid is None and target.tid is None
     chosen = {**vars(args), "pid": target.pid, "tid": target.tid, "all": everybody}
+    chosen["command"] = None
     if everybody:
         chosen["follow_forks"] = False
     return Namespace(**chosen)
+
+
+def retarget(spec: PipelineSpec, command: Command | None) -> Retarget | None:
+    """Return from where another target can be chosen; None where nothing is traced."""
+    from ior.ui.picker.choice import Retarget  # noqa: PLC0415 - not for --help
+
+    traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
+    if len(traces) != 1:
+        return None
+    if command is not None:
+        return Retarget(command.pid)
+    pid, tid = traces[0].keys.get("pid"), traces[0].keys.get("tid")
+    thread = None if tid is None else procs.read(tid)
+    return Retarget(pid if thread is None else thread.pid)
 
 
 def take_capture(args: Namespace) -> None:

@@ -14,9 +14,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
+from msgspec.structs import replace
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.output import Output, create_output
@@ -33,10 +34,13 @@ from ior.text import sanitise
 from ior.ui.events import Ended, Event, Noted, Picture, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
+from ior.ui.picker.choice import Retarget, Target
+from ior.ui.picker.screen import PickerScreen
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.state import State
 from ior.ui.viewer import Viewer
+from ior.ui.wishes import Choose, Wish
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
 _SECOND = 1_000_000_000
@@ -50,16 +54,18 @@ def run_tui(
     title: str = "",
     refresh_ms: int = 250,
     ledger_path: Path | None = None,
+    retarget: Retarget | None = None,
     input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
     output: Output | None = None,
-) -> int:
-    """Run a pipeline under the live view until the user leaves; return the exit code.
+) -> Left:
+    """Run a pipeline under the live view until the user leaves.
 
     The code is 0, or that of the error when the graph failed (1 for a failed stage). When
     the graph ends by itself, as when `command` has ended, the last picture stays until `q`.
     Leaving earlier stops the run and sends a command that still runs SIGTERM, as strace does
     with one that it started. The command must have been started with its streams away from
-    the terminal. `ledger_path` gets the books as JSON at the end.
+    the terminal. `ledger_path` gets the books as JSON at the end. With `retarget` another
+    target can be chosen, which ends the run.
 
     Raises SpecError for a pipeline that does not check, UsageError without a terminal or
     without anything to look at, OutputError if the ledger's file cannot be written.
@@ -69,23 +75,41 @@ def run_tui(
     if (input is None and not sys.stdin.isatty()) or (output is None and not sys.stdout.isatty()):
         raise UsageError("ior tui needs a terminal; ior run does without")
     keyboard, terminal = input or create_input(), output or create_output()
-    session = Session(spec, command=command, title=title, refresh_s=refresh_ms / 1000)
+    session = Session(
+        spec, command=command, title=title, refresh_s=refresh_ms / 1000, retarget=retarget
+    )
     try:
         with diverted(session.say), create_app_session(input=keyboard, output=terminal):
             anyio.run(session.live, keyboard, terminal)
     finally:
         if ledger_path is not None:
             write_statement(session.run, str(ledger_path))
-    return session.code()
+    return Left(session.code(), session.target)
+
+
+class Left(NamedTuple):
+    """How the view was left: the exit code, and whom to trace next if somebody was chosen."""
+
+    code: int
+    target: Target | None
 
 
 class Session:
     """One run under the live view."""
 
     def __init__(
-        self, spec: PipelineSpec, *, command: Command | None, title: str, refresh_s: float
+        self,
+        spec: PipelineSpec,
+        *,
+        command: Command | None,
+        title: str,
+        refresh_s: float,
+        retarget: Retarget | None = None,
     ) -> None:
-        self._refresh_s, self._command = refresh_s, command
+        self._refresh_s, self._command, self._retarget = refresh_s, command, retarget
+        self.target: Target | None = None  # chosen to be traced next
+        self._choice: Choose | None = None  # to be made now
+        self._picker: PickerScreen | None = None
         self._clock = SystemClock()
         self.run = Run(build(spec), clock=self._clock, command=command, on_warning=self._warned)
         self._viewer = Viewer(self.run, spec, self._clock)
@@ -118,8 +142,20 @@ class Session:
             self._hurrying.set()
         if before.looks_at != self.state.looks_at and self.state.picture is not None:
             self.state = reduce(self.state, Tick(self._picture()))
+        wish = self.state.wish
+        if wish is not None:
+            self.state = replace(self.state, wish=None)
+            self._grant(wish)
         if self._screen is not None:
             self._screen.follow(before, self.state)
+
+    def _grant(self, wish: Wish) -> None:
+        """Do what the state wishes."""
+        if self._retarget is None:
+            self.say("there is nobody else to choose: this is no live trace", False)
+        elif not self._leaving.is_set():
+            self._choice = wish
+            self._close()
 
     def say(self, text: str, bad: bool) -> None:
         """Show a text on the message line; from any thread."""
@@ -162,8 +198,12 @@ class Session:
     async def _show(self) -> None:
         """Show the screen until the user leaves, then let the run end in any case."""
         assert self._screen is not None
+        application = self._screen.application
         try:
-            await self._screen.application.run_async(self._shown.set, set_exception_handler=False)
+            while True:
+                await application.run_async(self._shown.set, set_exception_handler=False)
+                if self._choice is None or not await self._go_on(self._choice):
+                    break
         except EOFError:
             pass  # the terminal is gone
         except OSError as error:
@@ -173,6 +213,25 @@ class Session:
             with anyio.CancelScope(shield=True):
                 self._leaving.set()
                 await self._ended.wait()
+
+    async def _go_on(self, choice: Choose) -> bool:
+        """Let a target be chosen in the screen's place; return whether that is shown again."""
+        assert self._retarget is not None
+        assert self._screen is not None
+        self._choice = None
+        of, message = self._retarget.pid if choice.threads else None, ""
+        if choice.threads and of is None:
+            message = "choose a process, then Tab shows its threads"
+        application = self._screen.application
+        self._picker = PickerScreen(application.input, application.output, of=of, message=message)
+        self.target = await self._picker.pick()
+        self._picker = None
+        if self._leaving.is_set():
+            return False
+        if self.target is not None:
+            self._shown = anyio.Event()
+            self.dispatch(Pressed(Action.QUIT))
+        return True
 
     def _crashed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Give up on a defect in a callback, a drawing one for instance: it would come again."""
@@ -184,6 +243,8 @@ class Session:
 
     def _close(self, error: Exception | None = None) -> None:
         """Close the screen, which then raises `error` if there is one."""
+        if self._picker is not None:
+            self._picker.dispatch(Pressed(Action.QUIT))
         application = self._screen.application if self._screen else None
         if application is not None and application.is_running and not application.is_done:
             if error is not None:

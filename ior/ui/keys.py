@@ -46,6 +46,7 @@ class Action(StrEnum):
     NEXT_TAB = "next tab"
     PREVIOUS_TAB = "previous tab"
     TAB = "tab"
+    PROCESSES = "processes"
     THREADS = "threads"
     RESCAN = "rescan"
     CLEAR = "clear"
@@ -89,6 +90,8 @@ KEYS: tuple[Key, ...] = (
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
     Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),
+    Key(Action.PROCESSES, ("p",), "p", "", "choose another process; the run goes on meanwhile"),
+    Key(Action.THREADS, ("t",), "t", "", "choose a thread of the process"),
     Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in a prompt: apply", _PROMPT),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "in a prompt: no change", _PROMPT),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", (Mode.OVER,)),

@@ -29,6 +29,7 @@ from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer
 from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
 from ior.ui.terms import joined
+from ior.ui.wishes import Choose, Wish
 
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
 NOTES = 200  # messages that the Warnings view keeps
@@ -235,6 +236,10 @@ def _tab(step: int) -> Callable[[State], State]:
     return lambda state: _at_tab(state, (state.tab + step) % max(1, len(state.tabs)))
 
 
+def _wishing(wish: Wish) -> Callable[[State], State]:
+    return lambda state: replace(state, wish=wish)
+
+
 _ANSWERS: dict[str, Callable[[State, str], State]] = {FILTER.name: _filter_typed}
 """What the general questions do with their answers; they may raise WrongAnswer."""
 
@@ -247,6 +252,8 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.PAUSE: _pause,
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
+    Action.PROCESSES: _wishing(Choose(threads=False)),
+    Action.THREADS: _wishing(Choose(threads=True)),
     Action.NEXT_TAB: _tab(1),
     Action.PREVIOUS_TAB: _tab(-1),
 }

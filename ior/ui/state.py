@@ -2,7 +2,7 @@
 
 What belongs to one tab alone is the tab's (`views`, `looks`, `layout`); here stands what
 surrounds it. Whoever runs the screen acts on what the state asks for: `quits`, `prompt`,
-`looks_at`.
+`looks_at`, `wish`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
 from ior.ui.rates import Mark, Rates
 from ior.ui.tabs.abc import AnyTab, Question, Size, View
+from ior.ui.wishes import Wish
 
 MIN_COLUMNS, MIN_ROWS = 40, 10  # below, a notice says so
 
@@ -84,6 +85,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Noted, ...] = ()  # the latest messages, oldest first
     noted: int = 0  # how many messages there ever were
     error: str = ""
+    wish: Wish | None = None  # to be done now, once
 
     @property
     def mode(self) -> Mode:

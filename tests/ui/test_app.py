@@ -16,6 +16,7 @@ from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import app
 from ior.ui.app import run_tui
+from ior.ui.picker.choice import Retarget, Target
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
 
@@ -37,7 +38,7 @@ def through(cls: str) -> str:
 
 
 def live(person: Person, spec: PipelineSpec, **options: object) -> int:
-    return run_tui(
+    left = run_tui(
         spec,
         title="the test",
         refresh_ms=20,
@@ -45,6 +46,7 @@ def live(person: Person, spec: PipelineSpec, **options: object) -> int:
         output=person.terminal.output,
         **options,
     )
+    return left.code
 
 
 def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> None:
@@ -230,3 +232,46 @@ def test_bad_input_raises_before_the_screen(person: Person, tmp_path: Path) -> N
 def test_without_a_terminal_it_says_so() -> None:
     with pytest.raises(UsageError, match="terminal"):
         run_tui(pipeline())
+
+
+def test_another_target_is_chosen_while_the_run_goes_on(person: Person, tmp_path: Path) -> None:
+    person.when("read ", "p").when("every process", "\x1b").when("running", "p")
+    person.when("every process", "\r")
+    left = run_tui(
+        pipeline(source="ends = false"),
+        refresh_ms=20,
+        ledger_path=tmp_path / "books.json",
+        retarget=Retarget(),
+        input=person.keyboard,
+        output=person.terminal.output,
+    )
+    assert left == (0, Target())
+    assert len(person.saw) == 4
+    assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
+
+
+def test_threads_are_chosen_of_the_process_that_is_traced(person: Person) -> None:
+    person.when("read ", "t").when("all threads of", "\x1b[F\r")
+    left = run_tui(
+        pipeline(source="ends = false"),
+        retarget=Retarget(1),
+        input=person.keyboard,
+        output=person.terminal.output,
+    )
+    assert left.target in {Target(tid=int(tid)) for tid in os.listdir("/proc/1/task")}
+
+
+def test_signals_leave_while_a_target_is_chosen(person: Person) -> None:
+    person.when("read ", "p").when("every process", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    left = run_tui(
+        pipeline(source="ends = false"),
+        retarget=Retarget(),
+        input=person.keyboard,
+        output=person.terminal.output,
+    )
+    assert left == (0, None)
+
+
+def test_without_a_live_trace_there_is_nobody_to_choose(person: Person) -> None:
+    person.when("read ", "p").when("nobody else to choose", "q")
+    assert live(person, pipeline(source="ends = false")) == 0

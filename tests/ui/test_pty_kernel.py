@@ -20,7 +20,7 @@ DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={READS}")
 
 
 def count(lines: list[str], syscall: str) -> int:
-    row = next(line for line in lines if line.startswith(f"{syscall} "))
+    row = next((line for line in lines if line.startswith(f"{syscall} ")), f"{syscall} 0")
     return int(row.split()[1].replace(",", ""))
 
 
@@ -76,6 +76,27 @@ def test_a_process_is_chosen_by_typing(worker: subprocess.Popen[bytes]) -> None:
         pty.child.send("\r")
         lines = pty.see("openat ")
         assert f"pid {worker.pid}" in lines[0]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
+def test_from_one_process_to_another(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    script = f"trap 'echo told > {told}; exit' TERM; while :; do : < /etc/passwd; done"
+    with Pty("--", "sh", "-c", script) as pty:
+        pty.see("openat ")
+        pty.child.send("p")
+        pty.see("every process")
+        pty.child.send(f"{worker.pid}\r")
+        lines = pty.wait(lambda lines: f"pid {worker.pid}" in lines[0] and count(lines, "openat"))
+        assert "running" in lines[0]
+        assert told.read_text(encoding="ascii") == "told\n"
+        pty.child.send("t")
+        pty.see(f"which thread of process {worker.pid}?")
+        pty.child.send("\x1b")
+        pty.see("every process")
+        pty.child.send("\x1b")
+        pty.wait(lambda lines: f"pid {worker.pid}" in lines[0])
         pty.child.send("q")
         assert pty.leave() == (0, "")
 

@@ -8,8 +8,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ior.host.listing import Candidate, Listing
-from ior.ui.events import Pressed, Resized
-from ior.ui.keys import Action, Key
+from ior.ui.events import Resized
+from ior.ui.keys import Action, Key, Pressed
 
 HEAD_ROWS, FOOT_ROWS = 3, 2  # title, filter, heading; note, key bar
 
@@ -36,6 +36,12 @@ class Target(msgspec.Struct, frozen=True):
 
     pid: int | None = None
     tid: int | None = None
+
+
+class Retarget(msgspec.Struct, frozen=True):
+    """Another target can be chosen; `pid` is the process that is traced, None for all."""
+
+    pid: int | None = None
 
 
 class Typed(msgspec.Struct, frozen=True):

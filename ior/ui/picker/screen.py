@@ -16,8 +16,8 @@ from prompt_toolkit.layout import Layout, Window
 from prompt_toolkit.output import Output, create_output
 
 from ior.host.listing import Lister
-from ior.ui.events import Pressed, Resized
-from ior.ui.keys import Action
+from ior.ui.events import Resized
+from ior.ui.keys import Action, Pressed
 from ior.ui.picker.choice import KEYS, Event, Picker, Scanned, Target, Typed, reduce
 from ior.ui.picker.view import lines
 from ior.ui.screen import ESCAPE_S, REDRAW_S

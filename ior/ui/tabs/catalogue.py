@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ior.ui.keys import KEYS, Key, markdown
+from ior.ui.picker.choice import KEYS as PICKER_KEYS
 from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.own import OwnTab
@@ -26,6 +27,7 @@ CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Everywhere", KEYS),
     ("In tables", TableTab.keys),
     ("In help and warnings", TextTab.keys),
+    ("In the list of processes", PICKER_KEYS),
 )
 """The chapters of the documentation of keys."""
 
