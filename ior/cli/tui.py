@@ -28,8 +28,8 @@ class Tui(Subcommand):
 
     FILE is a pipeline or a capture, which its content says; a capture needs no root.
     Without one the pipeline is the preset `tui`. Where nothing says whom to trace, you choose
-    from a list of processes and threads. A COMMAND reads nothing and its output is
-    thrown away: the screen is the view's. It is asked to end (SIGTERM) when you quit.
+    from a list of processes and threads. A COMMAND reads nothing and what it writes
+    is shown by the key O: the screen is the view's. It is asked to end (SIGTERM) when you quit.
     """
 
     takes_command = True
@@ -86,17 +86,13 @@ class Tui(Subcommand):
         """Show the view of one run."""
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
-        from ior.ui.app import run_tui  # noqa: PLC0415 - not for --help
+        from ior.ui.app import ViewOptions, run_tui  # noqa: PLC0415 - not for --help
 
         spec, _ = prepare(args.pipeline or "tui", args)
         with contextlib.ExitStack() as stack:
-            command = None
+            command, output_fd = None, None
             if args.command is not None:
-                null = os.open(os.devnull, os.O_RDWR)
-                stack.callback(os.close, null)
-                command = stack.enter_context(
-                    Command.start(args.command, stdin=null, stdout=null, stderr=null)
-                )
+                command, output_fd = started(args.command, stack)
             keep_freed_memory()
             title = f"demo, {args.demo}" if args.demo else overrides.whom(spec, command)
             title = title if args.replay is None else f"capture {args.replay}"
@@ -106,9 +102,22 @@ class Tui(Subcommand):
                 command=command,
                 title=title,
                 ledger_path=ledger,
-                retarget=retarget(spec, command),
+                options=ViewOptions(retarget=retarget(spec, command), output_fd=output_fd),
             )
             return left._replace(code=left.code or status_of(command))
+
+
+def started(argv: list[str], stack: contextlib.ExitStack) -> tuple[Command, int]:
+    """Start a command that reads nothing; return it, and the end of a pipe with what it writes."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    read_end, write_end = os.pipe()
+    stack.callback(os.close, read_end)
+    try:
+        command = Command.start(argv, stdin=null, stdout=write_end, stderr=write_end)
+    finally:
+        os.close(null)
+        os.close(write_end)
+    return stack.enter_context(command), read_end
 
 
 def wants_target(args: Namespace) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import msgspec
 from msgspec.structs import replace
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import Input, create_input
@@ -25,6 +26,7 @@ from prompt_toolkit.output import Output, create_output
 from ior.errors import IorError, UsageError
 from ior.host.command import Command
 from ior.host.output import check_writable
+from ior.host.tail import Tail, follow
 from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
@@ -39,6 +41,7 @@ from ior.ui.picker.screen import PickerScreen
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.state import State
+from ior.ui.tabs.output import OutputTab
 from ior.ui.viewer import Viewer
 from ior.ui.wishes import Choose, Wish
 
@@ -54,7 +57,7 @@ def run_tui(
     title: str = "",
     refresh_ms: int = 250,
     ledger_path: Path | None = None,
-    retarget: Retarget | None = None,
+    options: ViewOptions | None = None,
     input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
     output: Output | None = None,
 ) -> Left:
@@ -64,8 +67,7 @@ def run_tui(
     the graph ends by itself, as when `command` has ended, the last picture stays until `q`.
     Leaving earlier stops the run and sends a command that still runs SIGTERM, as strace does
     with one that it started. The command must have been started with its streams away from
-    the terminal. `ledger_path` gets the books as JSON at the end. With `retarget` another
-    target can be chosen, which ends the run.
+    the terminal. `ledger_path` gets the books as JSON at the end.
 
     Raises SpecError for a pipeline that does not check, UsageError without a terminal or
     without anything to look at, OutputError if the ledger's file cannot be written.
@@ -76,7 +78,11 @@ def run_tui(
         raise UsageError("ior tui needs a terminal; ior run does without")
     keyboard, terminal = input or create_input(), output or create_output()
     session = Session(
-        spec, command=command, title=title, refresh_s=refresh_ms / 1000, retarget=retarget
+        spec,
+        command=command,
+        title=title,
+        refresh_s=refresh_ms / 1000,
+        options=options or ViewOptions(),
     )
     try:
         with diverted(session.say), create_app_session(input=keyboard, output=terminal):
@@ -85,6 +91,17 @@ def run_tui(
         if ledger_path is not None:
             write_statement(session.run, str(ledger_path))
     return Left(session.code(), session.target)
+
+
+class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What else a view can do.
+
+    With `retarget` another target can be chosen, which ends the run. `output_fd` is a pipe
+    with what the command writes.
+    """
+
+    retarget: Retarget | None = None
+    output_fd: int | None = None
 
 
 class Left(NamedTuple):
@@ -104,16 +121,18 @@ class Session:
         command: Command | None,
         title: str,
         refresh_s: float,
-        retarget: Retarget | None = None,
+        options: ViewOptions,
     ) -> None:
-        self._refresh_s, self._command, self._retarget = refresh_s, command, retarget
+        self._refresh_s, self._command, self._options = refresh_s, command, options
+        self._tail = Tail()
         self.target: Target | None = None  # chosen to be traced next
         self._choice: Choose | None = None  # to be made now
         self._picker: PickerScreen | None = None
         self._clock = SystemClock()
         self.run = Run(build(spec), clock=self._clock, command=command, on_warning=self._warned)
         self._viewer = Viewer(self.run, spec, self._clock)
-        self.state = State(title=title or spec.label)
+        output = None if options.output_fd is None else OutputTab(self._tail)
+        self.state = State(title=title or spec.label, output=output)
         self.error: Exception | None = None
         self._screen: Screen | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,7 +170,7 @@ class Session:
 
     def _grant(self, wish: Wish) -> None:
         """Do what the state wishes."""
-        if self._retarget is None:
+        if self._options.retarget is None:
             self.say("there is nobody else to choose: this is no live trace", False)
         elif not self._leaving.is_set():
             self._choice = wish
@@ -187,6 +206,8 @@ class Session:
         async with anyio.create_task_group() as tasks:
             for task in (self._run, self._ticks, self._signals, self._leave):
                 tasks.start_soon(task)
+            if self._options.output_fd is not None:
+                tasks.start_soon(follow, self._options.output_fd, self._tail)
             try:
                 await self._show()
             except Exception as error:  # raised below: a task group would wrap it
@@ -216,10 +237,10 @@ class Session:
 
     async def _go_on(self, choice: Choose) -> bool:
         """Let a target be chosen in the screen's place; return whether that is shown again."""
-        assert self._retarget is not None
+        assert self._options.retarget is not None
         assert self._screen is not None
         self._choice = None
-        of, message = self._retarget.pid if choice.threads else None, ""
+        of, message = self._options.retarget.pid if choice.threads else None, ""
         if choice.threads and of is None:
             message = "choose a process, then Tab shows its threads"
         application = self._screen.application

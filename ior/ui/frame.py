@@ -41,6 +41,8 @@ def _title(state: State) -> Line:
     right: Line = []
     if state.noted:
         right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
+    if state.output is not None:
+        right.append((style, " output (O) "))
     if state.paused:
         right.append(("class:badge", " paused "))
     runs = state.picture is not None and not state.is_over

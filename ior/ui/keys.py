@@ -46,6 +46,7 @@ class Action(StrEnum):
     NEXT_TAB = "next tab"
     PREVIOUS_TAB = "previous tab"
     TAB = "tab"
+    OUTPUT = "output"
     PROCESSES = "processes"
     THREADS = "threads"
     RESCAN = "rescan"
@@ -84,6 +85,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "", "leave, also out of a prompt", _EVERYWHERE),
     Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide the help", _READING),
     Key(Action.WARNINGS, ("w",), "w", "", "show or hide what was warned of", _READING),
+    Key(Action.OUTPUT, ("O",), "O", "", "show or hide what the command writes", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
     Key(Action.PAUSE, ("space",), "Space", "pause", "hold the picture still; the trace goes on"),

@@ -219,6 +219,15 @@ def _warnings(state: State) -> State:
     return _warned(replace(state, over=Over(WARNINGS, WARNINGS.begin, ())))
 
 
+def _output(state: State) -> State:
+    if state.over is not None and state.over.tab is state.output:
+        return replace(state, over=None)
+    if state.output is None:
+        now_ns = state.picture.now_ns if state.picture else 0
+        return replace(state, message=Noted("ior started no command: it has no output", now_ns))
+    return replace(state, over=Over(state.output, state.output.begin, ()))
+
+
 def _warned(state: State) -> State:
     """Show the warnings that there are now, if they are what is shown."""
     if state.over is None or state.over.tab is not WARNINGS:
@@ -247,6 +256,7 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.QUIT: _quit,
     Action.HELP: _help,
     Action.WARNINGS: _warnings,
+    Action.OUTPUT: _output,
     Action.FILTER: _open_filter,
     Action.POP: _pop,
     Action.PAUSE: _pause,

@@ -68,6 +68,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.STARTING
     quits: int = 0  # how often the user asked to leave; the second time does not wait
     over: Over | None = None
+    output: AnyTab | None = None  # what the command writes, where there is one
     prompt: Prompt | None = None
     terms: tuple[str, ...] = ()  # of the filter; all must hold
     where: Predicate | None = None  # what they mean together

@@ -15,7 +15,7 @@ from emulated import Person
 from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import app
-from ior.ui.app import run_tui
+from ior.ui.app import ViewOptions, run_tui
 from ior.ui.picker.choice import Retarget, Target
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
@@ -241,7 +241,7 @@ def test_another_target_is_chosen_while_the_run_goes_on(person: Person, tmp_path
         pipeline(source="ends = false"),
         refresh_ms=20,
         ledger_path=tmp_path / "books.json",
-        retarget=Retarget(),
+        options=ViewOptions(retarget=Retarget()),
         input=person.keyboard,
         output=person.terminal.output,
     )
@@ -254,7 +254,7 @@ def test_threads_are_chosen_of_the_process_that_is_traced(person: Person) -> Non
     person.when("read ", "t").when("all threads of", "\x1b[F\r")
     left = run_tui(
         pipeline(source="ends = false"),
-        retarget=Retarget(1),
+        options=ViewOptions(retarget=Retarget(1)),
         input=person.keyboard,
         output=person.terminal.output,
     )
@@ -265,7 +265,7 @@ def test_signals_leave_while_a_target_is_chosen(person: Person) -> None:
     person.when("read ", "p").when("every process", lambda: os.kill(os.getpid(), signal.SIGTERM))
     left = run_tui(
         pipeline(source="ends = false"),
-        retarget=Retarget(),
+        options=ViewOptions(retarget=Retarget()),
         input=person.keyboard,
         output=person.terminal.output,
     )
@@ -274,4 +274,28 @@ def test_signals_leave_while_a_target_is_chosen(person: Person) -> None:
 
 def test_without_a_live_trace_there_is_nobody_to_choose(person: Person) -> None:
     person.when("read ", "p").when("nobody else to choose", "q")
+    assert live(person, pipeline(source="ends = false")) == 0
+
+
+def test_what_a_command_writes_is_shown_by_a_key_and_harmless(person: Person) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"\x1b[2J\x1b]0;evil\x07 \xff\n" + b"".join(b"%d\n" % n for n in range(99)))
+
+    def more() -> None:
+        os.write(write_end, b"the end\n")
+
+    person.when("output (O)", "O").when("98", more).when("the end", "g").when("evil", "G")
+    person.when("the end", "O").when("read ", "q")
+    try:
+        live(person, pipeline(source="ends = false"), options=ViewOptions(output_fd=read_end))
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+    assert len(person.saw) == 6
+    assert any("␛[2J␛]0;evil␇ \\xff" in line for line in person.saw[3])
+    assert not any("\x1b]0;evil" in part for part in person.terminal.raw)
+
+
+def test_without_a_command_there_is_no_output(person: Person) -> None:
+    person.when("read ", "O").when("ior started no command", "q")
     assert live(person, pipeline(source="ends = false")) == 0

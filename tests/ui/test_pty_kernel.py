@@ -133,3 +133,16 @@ def test_signals_leave_the_picker(number: signal.Signals) -> None:
         pty.see("every process")
         os.kill(pty.pid(), number)
         assert pty.leave() == (0, "")
+
+
+def test_a_command_reads_nothing_and_never_writes_over_the_screen() -> None:
+    script = "cat; echo to stdout; echo to stderr >&2; sleep 0.1; ls /no/such/place"
+    with Pty("--", "sh", "-c", script) as pty:
+        lines = pty.see("the run has ended")
+        assert not any("to stdout" in line for line in lines)
+        pty.child.send("O")
+        lines = pty.see("No such file")
+        at = next(i for i, line in enumerate(lines) if "to stdout" in line)
+        assert lines[at + 1].strip() == "to stderr"
+        pty.child.send("q")
+        assert pty.leave() == (2, "")

@@ -26,7 +26,7 @@ OVER: tuple[type[AnyTab], ...] = (TextTab,)
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Everywhere", KEYS),
     ("In tables", TableTab.keys),
-    ("In help and warnings", TextTab.keys),
+    ("In help, warnings and output", TextTab.keys),
     ("In the list of processes", PICKER_KEYS),
 )
 """The chapters of the documentation of keys."""

@@ -17,9 +17,9 @@ from ior.units import format_clock
 
 
 class TextView(View, frozen=True):
-    """Which line stands at the top."""
+    """Which line stands at the top; None keeps the last page in sight, whatever is added."""
 
-    top: int = 0
+    top: int | None = 0
 
 
 class TextLayout(msgspec.Struct, frozen=True):
@@ -27,6 +27,10 @@ class TextLayout(msgspec.Struct, frozen=True):
 
     lines: tuple[Line, ...]
     size: Size
+
+    def top(self, view: TextView) -> int:
+        """Return the number of the line at the top."""
+        return max(0, len(self.lines) - self.size.rows) if view.top is None else view.top
 
 
 class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
@@ -39,8 +43,13 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
     def __init__(self, name: str, nothing: str = "") -> None:
         self.name, self._nothing = name, nothing
 
-    def look(self, sight: Sight, view: TextView) -> None:
+    def look(
+        self,
+        sight: Sight,  # noqa: ARG002 (a hook)
+        view: TextView,  # noqa: ARG002 (a hook)
+    ) -> tuple[Line, ...] | None:
         """Return None: the lines were given."""
+        return None
 
     def arrange(
         self,
@@ -50,19 +59,20 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
         last: TextLayout | None,  # noqa: ARG002 (nothing is worth keeping)
     ) -> tuple[TextView, TextLayout]:
         """Keep the last page full."""
-        top = max(0, min(view.top, len(seen) - size.rows))
-        return TextView(top), TextLayout(seen, size)
+        if view.top is not None:
+            view = TextView(max(0, min(view.top, len(seen) - size.rows)))
+        return view, TextLayout(seen, size)
 
     def reduce(self, view: TextView, layout: TextLayout, event: TabEvent) -> Step | None:
         """Scroll."""
-        page, lines = layout.size.rows, len(layout.lines)
+        page, top = layout.size.rows, layout.top(view)
         tops = {
-            Action.UP: view.top - 1,
-            Action.DOWN: view.top + 1,
-            Action.PAGE_UP: view.top - page,
-            Action.PAGE_DOWN: view.top + page,
+            Action.UP: top - 1,
+            Action.DOWN: top + 1,
+            Action.PAGE_UP: top - page,
+            Action.PAGE_DOWN: top + page,
             Action.FIRST: 0,
-            Action.LAST: lines,
+            Action.LAST: None,
         }
         if not isinstance(event, Pressed) or event.action not in tops:
             return None
@@ -70,7 +80,7 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
 
     def line(self, view: TextView, layout: TextLayout, row: int) -> Line:
         """Draw a line."""
-        at = view.top + row
+        at = layout.top(view) + row
         if at < len(layout.lines):
             return exactly(layout.lines[at], layout.size.columns)
         said = self._nothing if not layout.lines and row == 0 else ""
