@@ -690,6 +690,16 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	send(s);
 }
 
+/* Return the number of the call that returns. On x86 a successful execveat returns with execve's:
+ * set_personality_64bit() pretends so. */
+static __always_inline long exec_number(struct task_state *s, long nr, __u8 want)
+{
+	if (want & WANT_ARMED && s->parked == PARKED_CALL &&
+	    syscalls[s->rec.nr & (NR_LIMIT - 1)].how & HOW_EXECS)
+		return s->rec.nr;
+	return nr;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
@@ -707,10 +717,14 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	want = wanted[nr & (NR_LIMIT - 1)];
 	if (want & WANT_MOVES && ret == 0)
 		__sync_fetch_and_add(&rename_epoch, 1);
-	if (!(want & WANT_ROWS) && nr != RESTART_SYSCALL)
+	if (!(want & (WANT_ROWS | WANT_ARMED)) && nr != RESTART_SYSCALL)
 		return 0;
 	s = traced(task, 0);
 	if (!s || COMPAT_TASK(task))
+		return 0;
+	nr = exec_number(s, nr, want);
+	want = wanted[nr & (NR_LIMIT - 1)];
+	if (!(want & WANT_ROWS) && nr != RESTART_SYSCALL)
 		return 0;
 	if (s->parked != PARKED_CALL || s->rec.nr != nr) {
 		if (want & WANT_ROWS)

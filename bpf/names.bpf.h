@@ -30,6 +30,7 @@ struct scratch {
 /* What a file's path was computed from; equal means that it still has this id. */
 struct file_entry {
 	__u64 dentry, mnt, inode, hash_len, parent, root;
+	__u64 ino; /* of the next pipe at the same places in memory all else is the same */
 	__u64 epoch; /* rename_epoch */
 	__u32 generation;
 	__u32 announced; /* name_epoch */
@@ -211,6 +212,8 @@ static __always_inline bool announce_once(struct scratch *scratch, __u32 len)
 	return true;
 }
 
+#define NSFS_MAGIC 0x6e736673
+
 struct walk {
 	__u64 dentry, mnt;
 	__u64 root_dentry, root_mnt;
@@ -260,6 +263,17 @@ static long walk_step(__u32 i, struct walk *w)
 	return 0;
 }
 
+/* A namespace's file is called by its kind, `uts`, which only its operations know. */
+static __always_inline __u32 namespace_text(struct scratch *scratch, __u64 inode)
+{
+	__u64 ns = (__u64)LOAD(struct inode, inode, i_private);
+	__u64 ops = (__u64)LOAD(struct ns_common, ns, ops);
+	long n = bpf_probe_read_kernel_str(scratch->text, COMPONENT_MAX,
+					   LOAD(struct proc_ns_operations, ops, name));
+
+	return n > 0 ? n : 0;
+}
+
 /* Walk to the root, hash, announce. `e` holds the key; gets the id. Returns 0 if it was lost.
  * Functions that are not static are verified once, not at each call: loading takes 50 ms, not 3 s. */
 __noinline int name_file(struct file_entry *e, __u64 root_dentry, __u64 root_mnt)
@@ -278,17 +292,19 @@ __noinline int name_file(struct file_entry *e, __u64 root_dentry, __u64 root_mnt
 	w.root_dentry = root_dentry;
 	w.root_mnt = root_mnt;
 	bpf_loop(COMPONENTS_MAX, walk_step, &w, 0);
+	sb = (__u64)LOAD(struct inode, e->inode, i_sb);
 	len = w.len;
+	if (w.pseudo && LOAD(struct super_block, sb, s_magic) == NSFS_MAGIC)
+		len = namespace_text(scratch, e->inode);
 	if (len > TEXT_MAX + COMPONENT_MAX)
 		return 0;
 	end_text(scratch, len);
 
-	sb = (__u64)LOAD(struct inode, e->inode, i_sb);
 	scratch->name.kind = w.pseudo ? IOR_NAME_PSEUDO : IOR_NAME_FILE;
 	scratch->name.state = !w.done ? IOR_STATE_CUT : e->deleted && !w.pseudo ? IOR_STATE_DELETED : 0;
 	scratch->name.magic = LOAD(struct super_block, sb, s_magic);
 	scratch->name.words[0] = LOAD(struct super_block, sb, s_dev);
-	scratch->name.words[1] = LOAD(struct inode, e->inode, i_ino);
+	scratch->name.words[1] = e->ino;
 	scratch->name.words[2] = 0;
 
 	sip_start(&s);
@@ -322,7 +338,8 @@ static __always_inline __u64 root_of(struct task_struct *task)
 static __always_inline bool is_current(const struct file_entry *e, const struct file_entry *now)
 {
 	return e->dentry == now->dentry && e->mnt == now->mnt && e->inode == now->inode &&
-	       e->hash_len == now->hash_len && e->parent == now->parent && e->root == now->root &&
+	       e->ino == now->ino && e->hash_len == now->hash_len && e->parent == now->parent &&
+	       e->root == now->root &&
 	       e->epoch == now->epoch && e->generation == now->generation &&
 	       e->deleted == now->deleted && e->announced == now->announced;
 }
@@ -336,6 +353,7 @@ static __always_inline bool look_at(struct file_entry *key, __u64 dentry, __u64 
 	key->inode = dentry ? LOAD_ADDRESS(struct dentry, dentry, d_inode) : 0;
 	if (!key->inode || !mnt)
 		return false;
+	key->ino = LOAD(struct inode, key->inode, i_ino);
 	key->hash_len = LOAD(struct dentry, dentry, d_name.hash_len);
 	key->parent = LOAD_ADDRESS(struct dentry, dentry, d_parent);
 	key->root = root_of(task);

@@ -31,11 +31,11 @@ _ID_BYTES: Final = 120  # what one id takes in the tables here, whatever its tex
 _PSEUDO: Final = {
     0x50495045: "pipe",
     0x534F434B: "socket",
-    0x6E736673: "ns",
-    0x50494446: "pidfd",
     0x444D4142: "dmabuf",
 }
 _ANON_INODE: Final = 0x09041934
+_NAMESPACE: Final = 0x6E736673
+_PIDFD: Final = 0x50494446  # a file system of its own since 6.9; /proc/PID/fd shows what it was
 
 
 class _Generation:
@@ -221,6 +221,10 @@ def _pseudo(raw: bytes, magic: int, inode: int) -> str:
     name = raw.split(b"\0")[0]
     if magic == _ANON_INODE:
         return "anon_inode:" + escape(name)
+    if magic == _PIDFD:
+        return "anon_inode:[pidfd]"
+    if magic == _NAMESPACE:
+        return f"{escape(name)}:[{inode}]"
     if magic in _PSEUDO:
         return f"{_PSEUDO[magic]}:[{inode}]"
     return escape(name.removeprefix(b"/")) or f"file:[{inode}]"

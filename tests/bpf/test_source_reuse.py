@@ -1,0 +1,80 @@
+"""Numbers and places in memory that the kernel uses again: nothing old is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tracing import MODES, program
+
+pytestmark = pytest.mark.kernel
+
+PIPES = r"""
+int main(void) {
+	for (int i = 0; i < 300; i++) {
+		struct stat st;
+		int ends[2];
+		must(pipe(ends) == 0 && fstat(ends[0], &st) == 0, "pipe");
+		printf("%d pipe:[%lu]\n", i, st.st_ino);
+		fflush(stdout);
+		syscall(SYS_pwrite64, ends[1], "x", 1, i);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_pipe_where_another_was_has_its_own_number(pairing: str) -> None:
+    traced = program(PIPES, pairing=pairing)
+    facts = traced.facts()
+    assert len(facts) == 300
+    named = {str(row["offset"]): row["file"] for row in traced.of("pwrite64")}
+    assert named == facts
+
+
+REPLACED = r"""
+int main(int argc, char **argv) {
+	char *arguments[] = { "true", NULL }, *nothing[] = { NULL };
+	syscall(SYS_execveat, AT_FDCWD, "/no/such", arguments, nothing, 0);
+	syscall(SYS_execveat, AT_FDCWD, "/bin/true", arguments, nothing, 0);
+	return 1;
+}
+"""
+
+
+@pytest.mark.parametrize("selection", [{"syscalls": ["execveat"]}, {"families": ["Process"]}])
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_successful_execveat_is_a_row(pairing: str, selection: dict[str, list[str]]) -> None:
+    """On x86 it returns with the number of execve."""
+    traced = program(REPLACED, pairing=pairing, **selection)
+    rows = [(row["file"], row["ret"], row["latency_ns"] > 0) for row in traced.of("execveat")]
+    assert rows == [("/no/such", -2, True), ("/bin/true", 0, True)]
+    assert not traced.unmatched
+
+
+NAMESPACES = r"""
+int main(void) {
+	const char *names[] = { "net", "mnt", "uts", "pid", "user", "ipc", "cgroup" };
+	for (int i = 0; i < 7; i++) {
+		char path[64], link[64];
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+		int n = readlink(path, link, sizeof(link) - 1);
+		must(n > 0, path);
+		link[n] = 0;
+		printf("%d %s\n", i, link);
+		close(open(path, O_RDONLY));
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+@pytest.mark.parametrize("probe_reads", [False, True])
+def test_namespaces_are_called_by_their_kind(pairing: str, probe_reads: bool) -> None:
+    traced = program(NAMESPACES, pairing=pairing, probe_reads=probe_reads)
+    named = [r["file"] for r in traced.of("openat") if Path(r["asked"]).parent.name == "ns"]
+    assert named == list(traced.facts().values())
