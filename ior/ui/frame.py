@@ -5,9 +5,11 @@ Every function takes the state and gives lines of exactly the terminal's width.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ior.pipeline.ledger import Ledger
 from ior.text import width
-from ior.ui.keys import bar
+from ior.ui.keys import Action, Key, bar
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_clock, format_count, format_rate, format_size
@@ -146,10 +148,17 @@ def _message(state: State) -> Line:
 
 
 def _bar(state: State) -> Line:
-    line: Line = []
-    for key, word in bar(state.keys):
-        line += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
-    return exactly(line, state.columns)
+    """Name the keys that hold now; how to get help and out is never cut off."""
+    last = [line for line in state.keys if line.action in (Action.HELP, Action.QUIT)]
+    first = [line for line in state.keys if line not in last]
+    return spread(_words(first), _words(sorted(last, key=lambda line: line.shown)), state.columns)
+
+
+def _words(lines: Iterable[Key]) -> Line:
+    words: Line = []
+    for key, word in bar(lines):
+        words += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
+    return words
 
 
 def body(state: State, row: int) -> Line:

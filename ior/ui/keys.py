@@ -51,6 +51,12 @@ class Action(StrEnum):
     THREADS = "threads"
     RESCAN = "rescan"
     CLEAR = "clear"
+    METRIC = "metric"
+    VIEW = "view"
+    SEARCH = "search"
+    NEXT_MATCH = "next match"
+    PREVIOUS_MATCH = "previous match"
+    BASELINE = "baseline"
 
 
 class Key(NamedTuple):

@@ -6,6 +6,7 @@ from ior.ui.keys import KEYS, Key, markdown
 from ior.ui.picker.choice import KEYS as PICKER_KEYS
 from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, SyscallsTab
@@ -13,6 +14,7 @@ from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 
 TABS: tuple[type[AnyTab], ...] = (
+    FlameTab,
     SyscallsTab,
     FilesTab,
     ProcessesTab,
@@ -25,6 +27,7 @@ OVER: tuple[type[AnyTab], ...] = (TextTab,)
 
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Everywhere", KEYS),
+    ("In Flame", FlameTab.keys),
     ("In tables", TableTab.keys),
     ("In help, warnings and output", TextTab.keys),
     ("In the list of processes", PICKER_KEYS),
