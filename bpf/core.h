@@ -104,7 +104,20 @@ struct thread_info {
 };
 
 struct cred;
-struct css_set;
+
+struct kernfs_node {
+	const char *name;
+	struct kernfs_node *parent;   /* before Linux 6.15, commit 633488947ef6 */
+	struct kernfs_node *__parent; /* since */
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
 
 /* Stands for any word in memory: see LOAD_WORD. */
 struct timespec64 {

@@ -2,6 +2,7 @@
 /* Two raw tracepoints record every wanted syscall. sys_enter parks the arguments and names
  * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
  * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
+#include "cgroups.bpf.h"
 #include "sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -173,7 +174,6 @@ __noinline int name_changed_task(struct task_state *s)
 	s->comm[1] = *(__u64 *)(task->comm + 8);
 	name = &scratch->name;
 	name->kind = IOR_NAME_TASK;
-	name->state = 0;
 	name->magic = 0;
 	name->words[0] = (__u64)task->tgid << 32 | (__u32)task->real_parent->tgid;
 	name->words[1] = (__u32)bpf_get_current_uid_gid();
@@ -181,7 +181,9 @@ __noinline int name_changed_task(struct task_state *s)
 	len = bpf_probe_read_kernel_str(scratch->text, 16, s->comm);
 	if (len > 16)
 		return 0;
-	end_text(scratch, len);
+	if (!len) /* the NUL behind it parts it from what follows */
+		scratch->text[len++] = 0;
+	len = append_cgroup(scratch, len, task, &name->state);
 	sip_start(&sip);
 	sip_word(&sip, s->comm[0]);
 	sip_word(&sip, s->comm[1]);
@@ -189,7 +191,7 @@ __noinline int name_changed_task(struct task_state *s)
 	sip_word(&sip, name->words[1]);
 	sip_word(&sip, name->words[2]);
 	name->id = sip_end(&sip);
-	if (!announce_once(scratch, len ? len - 1 : 0)) {
+	if (!announce_once(scratch, len)) {
 		s->task_id = 0;
 		s->rec.flags |= IOR_F_TASK_LOST;
 		return 0;

@@ -38,7 +38,7 @@ struct ior_record {
 
 #define IOR_NAME_FILE 1 /* text: components, leaf first, NUL after each */
 #define IOR_NAME_PATH 2 /* text: as the program gave it; words[0]: name id of its directory */
-#define IOR_NAME_TASK 3 /* text: comm */
+#define IOR_NAME_TASK 3 /* text: comm, NUL, the cgroup's path as of a file */
 #define IOR_NAME_PSEUDO 4 /* text: what the kernel calls a file without a place (pipe, socket, memfd) */
 #define IOR_NAME_SOCKET 5 /* text: its own and its peer's sockaddr, each may be empty */
 #define IOR_NAME_ADDRESS 6 /* text: a sockaddr as the program has it */

@@ -7,7 +7,6 @@ enter side, an exit side, or both), `pair` makes *calls* of them.
 
 from __future__ import annotations
 
-import errno as _errno
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ior import kinds, syscalls
+from ior import kinds, syscalls, tasks
 from ior.kinds import NO_NUMBER, NONE
 from ior.names import FileState, Names
 
@@ -27,6 +26,7 @@ Array = npt.NDArray[Any]
 MAX_CALLS = 16384  # calls in one batch, at the most
 NONE_NS = -1  # an empty duration: no gap known, or a call that never returns
 _CODED = ("text", "syscall", "family", "errno", "state")  # kinds whose numbers stand for text
+RAW = ("words", "task")  # kinds that other columns are made of: not shown, not compared
 RESTART_CODES = (-512, -513, -514, -516)  # the kernel's own, never seen by a program
 
 
@@ -53,7 +53,8 @@ class Column(NamedTuple):
 
     `kind` says how it is read: `int`, `bool`, `time` (ns since boot), `duration` (ns),
     `size` (bytes), `text` (codes of `Names`), `syscall` (numbers), `family` (indexes into
-    the table's families), `errno`, `state` (`FileState`), `words` (n, 5).
+    the table's families), `errno`, `state` (`FileState`), `words` (n, 5), `task` (codes of
+    `Names`, see `ior.tasks`).
     `empty` is the value that means "none", where there is one: files leave the cell empty
     and every comparison with it is false.
     """
@@ -105,6 +106,7 @@ HALVES = Schema(
         Column("cpu", "u2", "int", "processor that wrote the record"),
         Column("epoch", "u4", "int", "generation of the run-time selection"),
         Column("args", "u8", "words", "five argument words; their meaning is the kind's"),
+        Column("task", "u4", "task", "parent, user and cgroup of the thread, as one", 0),
     ),
 )
 
@@ -157,12 +159,21 @@ CALLS = Schema(
         Column("config", "i8", "int", "a perf event's config", NO_NUMBER),
         Column("first_fd", "i8", "int", "first descriptor of a range", NONE),
         Column("last_fd", "i8", "int", "last descriptor of a range", NONE),
+        Column("task", "u4", "task", "parent, user and cgroup of the thread, as one", 0),
+        Column("ppid", "i8", "int", "process id of the parent", NONE),
+        Column("uid", "i8", "int", "user id", NONE),
+        Column("cgroup_id", "i8", "int", "id of the control group", NONE),
+        Column("cgroup", "u4", "text", "path of the control group", 0),
+        Column("container", "u4", "text", "container id, where the cgroup has one", 0),
     ),
 )
-_FROM_ARGUMENTS = {  # the value that is empty
-    c.name: np.dtype(c.dtype).type(c.empty or 0) for c in CALLS.columns if c.name in kinds.COLUMNS
+_MADE = {  # of `args` or `task`, with the value that is empty
+    c.name: np.dtype(c.dtype).type(c.empty or 0)
+    for c in CALLS.columns
+    if c.name in kinds.COLUMNS | tasks.COLUMNS
 }
-_DERIVED = {"family", *_FROM_ARGUMENTS}  # computed when they are first asked for
+DERIVED = frozenset({"family", "task", *_MADE})
+"""Columns that a batch may be made without: computed when asked for, `task` empty."""
 
 
 class Origin(NamedTuple):
@@ -177,8 +188,8 @@ class Batch:
 
     `batch["ret"]` is a column of shape (len(batch),) (`args`: (len(batch), 5)). Columns are
     shared with every other consumer and cannot be written to. Of a batch of calls `family`
-    and the columns that say what `args` mean, and rows chosen by `select`, are computed when
-    they are first asked for.
+    and the columns that say what `args` and `task` mean, and rows chosen by `select`, are
+    computed when they are first asked for.
     """
 
     __slots__ = ("_base", "_columns", "_index", "_length", "_present", "names", "origin", "schema")
@@ -197,7 +208,7 @@ class Batch:
         self._index: Array | None = None
         self._present: Array | None = None
         lengths = {len(column) for column in self._columns.values()}
-        missing = set(schema.names) - self._columns.keys() - _DERIVED
+        missing = set(schema.names) - self._columns.keys() - DERIVED
         if len(lengths) != 1 or missing:
             raise ValueError(
                 f"a batch of {schema.name}: lengths {lengths}, missing {sorted(missing)}"
@@ -218,15 +229,20 @@ class Batch:
         return column
 
     def _make(self, name: str) -> Array:
-        if name in _FROM_ARGUMENTS and name in self.schema.names and not self._holds(name):
-            if self._present is None:
-                self._present = kinds.occurring(self["syscall"])
-            return kinds.read(self, name, _FROM_ARGUMENTS[name], self._present)
+        if name in DERIVED and name in self.schema.names and not self._holds(name):
+            if name in tasks.COLUMNS:
+                return tasks.read(self, name, _MADE[name])
+            if name == "task":
+                return np.zeros(self._length, np.uint32)
+            if name in _MADE:
+                if self._present is None:
+                    self._present = kinds.occurring(self["syscall"])
+                return kinds.read(self, name, _MADE[name], self._present)
         if self._base is not None:
             column = self._base[name]
             return column.view() if self._index is None else column[self._index]
         if name == "family" and "syscall" in self._columns:
-            return family_of(self.origin.arch)[self["syscall"]]
+            return kinds.family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
 
     def _holds(self, name: str) -> bool:
@@ -316,6 +332,8 @@ class Batch:
         """Yield each row as a dict, text decoded, empty cells None. For people, not for speed."""
         cells: dict[str, Sequence[Any]] = {}
         for column in self.schema.columns:
+            if column.kind == "task":
+                continue
             if column.kind in _CODED:
                 cells[column.name] = self.text(column.name)
             else:
@@ -333,6 +351,8 @@ class Batch:
 
         fields = []
         for column in self.schema.columns:
+            if column.kind == "task":
+                continue
             decode = decoder(column.kind, self) if column.kind in _CODED else None
             fields.append((column, self[column.name], decode))
         return record_batch(self.schema.name, fields)
@@ -347,7 +367,7 @@ def concat(batches: Sequence[Batch]) -> Batch:
     first = batches[0]
     if any(b.schema != first.schema or b.names is not first.names for b in batches):
         raise ValueError("batches of different schemas or names cannot be joined")
-    held = [n for n in first.schema.names if n not in _DERIVED or any(b._holds(n) for b in batches)]
+    held = [n for n in first.schema.names if n not in DERIVED or any(b._holds(n) for b in batches)]
     columns = {name: np.concatenate([b[name] for b in batches]) for name in held}
     return Batch(first.schema, columns, first.names, first.origin)
 
@@ -361,31 +381,7 @@ def decoder(kind: str, batch: Batch) -> Callable[[int], str] | None:
     if kind == "family":
         return syscalls.table(batch.origin.arch).families.__getitem__
     if kind == "errno":
-        return errno_name
+        return syscalls.errno_name
     if kind == "state":
         return lambda value: FileState(value).name.lower()
-    return None if kind == "words" else str
-
-
-def errno_name(number: int) -> str:
-    """Return `ENOENT` for 2, the number itself where the C library has no name, "" for 0.
-
-    Where there are two names it is the kernel's: EOPNOTSUPP, not ENOTSUP.
-    """
-    if number == _errno.EOPNOTSUPP:
-        return "EOPNOTSUPP"
-    return _errno.errorcode.get(number, str(number)) if number else ""
-
-
-_FAMILY_OF: dict[str, Array] = {}
-
-
-def family_of(arch: str) -> Array:
-    """Return the family's index in `table(arch).families` by syscall number, uint8."""
-    found = _FAMILY_OF.get(arch)
-    if found is None:
-        table = syscalls.table(arch)
-        index = {family: i for i, family in enumerate(table.families)}
-        found = np.array([index[table.family(nr)] for nr in range(syscalls.NR_LIMIT)], np.uint8)
-        _FAMILY_OF[arch] = found
-    return found
+    return None if kind in RAW else str

@@ -244,6 +244,14 @@ def fills(arch: str, column: str) -> Array:
     return found
 
 
+@functools.cache
+def family_of(arch: str) -> Array:
+    """Return the family's index in `syscalls.table(arch).families` by syscall number, uint8."""
+    table = syscalls.table(arch)
+    index = {family: i for i, family in enumerate(table.families)}
+    return np.array([index[table.family(nr)] for nr in range(syscalls.NR_LIMIT)], np.uint8)
+
+
 COLUMNS: Final = frozenset(row.column for row in table())
 
 

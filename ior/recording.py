@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from ior import syscalls
-from ior.calls import CALLS, HALVES, MAX_CALLS, Array, Batch, Column, Origin, Schema
+from ior.calls import CALLS, DERIVED, HALVES, MAX_CALLS, Array, Batch, Column, Origin, Schema
 from ior.names import FileState, Names
 
 MAGIC = b"\x89ior\r\n\x1a\n"
@@ -33,7 +33,7 @@ SLOTS = 2  # dictionaries that batches may refer to at one time
 
 _NAMES_CHUNK = 1 << 20
 _ARCHES = ("x86_64", "arm64")
-_CODED = ("text", "syscall", "family", "errno", "state")
+_CODED = ("text", "task", "syscall", "family", "errno", "state")
 _KINDS = (*_CODED, "int", "bool", "time", "duration", "size", "words")
 _DTYPE = re.compile(r"[iu][1248]|f[48]|\?")
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
@@ -134,6 +134,8 @@ class Encoder:
         prefix = self.head(batch.schema, batch.origin) if self.schema is None else b""
         if batch.schema != self.schema:
             raise ValueError(f"a recording holds rows of one schema, not {batch.schema.name} too")
+        for column in batch.schema.names:
+            batch[column]  # what is computed now may add names
         slot, names = self._names(batch.names)
         parts = [prefix, *names]
         for start in range(0, len(batch), MAX_CALLS):
@@ -191,6 +193,8 @@ class Decoder:
             )
         _check_arch(self.head.arch)
         self.schema = _schema(self.head)
+        self._recorded = tuple(column.name for column in self.head.columns)
+        self._by_name = {column.name: column for column in self.schema.columns}
         self.end: End | None = None
         self.rows = 0
         self._slots: dict[int, Names] = {}
@@ -229,13 +233,13 @@ class Decoder:
     def _batch(self, body: BatchBlock) -> Batch:
         _check_arch(body.arch)
         names = self._slots.get(body.slot)
-        if names is None or len(body.columns) != len(self.schema.columns):
+        if names is None or len(body.columns) != len(self._recorded):
             raise BrokenRecording("a batch lacks names or columns")
         if not 0 < body.rows <= MAX_CALLS or abs(body.wall_offset_ns) >= 1 << 62:
             raise BrokenRecording("a batch has an impossible size or clock")
         columns = {
-            column.name: _values(column, raw, body.rows, len(names), body.arch)
-            for column, raw in zip(self.schema.columns, body.columns, strict=True)
+            name: _values(self._by_name[name], raw, body.rows, len(names), body.arch)
+            for name, raw in zip(self._recorded, body.columns, strict=True)
         }
         self.rows += body.rows
         return Batch(self.schema, columns, names, Origin(body.arch, body.wall_offset_ns))
@@ -257,7 +261,7 @@ def _values(column: Column, raw: bytes, rows: int, codes: int, arch: str) -> Arr
     values = np.frombuffer(raw, dtype)
     if width > 1:
         return values.reshape(rows, width)
-    limits = {"text": codes, "syscall": syscalls.NR_LIMIT, "state": len(FileState)}
+    limits = {"text": codes, "task": codes, "syscall": syscalls.NR_LIMIT, "state": len(FileState)}
     limit = limits.get(column.kind)
     if column.kind == "family":
         limit = len(syscalls.table(arch).families)
@@ -267,7 +271,10 @@ def _values(column: Column, raw: bytes, rows: int, codes: int, arch: str) -> Arr
 
 
 def _schema(head: Head) -> Schema:
-    """Return the schema of a recording: ours where the columns are, else one that is safe."""
+    """Return the schema of a recording: ours where the columns are, else one that is safe.
+
+    A column that an older ior did not have yet, and that follows from others, is empty.
+    """
     known = {"halves": HALVES, "calls": CALLS}.get(head.schema)
     ours = {column.name: column for column in known.columns} if known else {}
     columns = []
@@ -279,6 +286,9 @@ def _schema(head: Head) -> Schema:
             columns.append(column)
         else:
             raise BrokenRecording(f"its column {column.name[:40]!r} is not what it is in this ior")
+    later = [column for column in ours.values() if column.name in DERIVED]
+    if known is not None and later and len(later) == len(ours):
+        ours, columns = {}, [*columns, *later]
     if ours or not columns or len({column.name for column in columns}) != len(columns):
         lacks = f"; it lacks '{next(iter(ours))}'" if ours else ""
         raise BrokenRecording(f"its columns are not those of {head.schema[:40]!r}{lacks}")

@@ -8,6 +8,7 @@ latter. Numbers differ between architectures; a call that one of them lacks has 
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import platform
 import re
@@ -59,6 +60,16 @@ class Table:
         """Return the number of a syscall by either name, or -1 where this machine has none."""
         call = self.by_name.get(name)
         return call.nr if call else -1
+
+
+def errno_name(number: int) -> str:
+    """Return `ENOENT` for 2, the number itself where the C library has no name, "" for 0.
+
+    Where there are two names it is the kernel's: EOPNOTSUPP, not ENOTSUP.
+    """
+    if number == errno.EOPNOTSUPP:
+        return "EOPNOTSUPP"
+    return errno.errorcode.get(number, str(number)) if number else ""
 
 
 def architecture() -> str:

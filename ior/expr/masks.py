@@ -75,7 +75,12 @@ class _Compiler:
             test = text_test(term.op, term.values, empty=empty)
             answers = self._answers[key] = NameAnswers(test)
         ask = answers.of
-        return lambda batch: ask(batch.names).take(batch[name])
+
+        def mask(batch: Batch) -> Array:
+            codes = batch[name]  # first: a column that is computed now adds names
+            return ask(batch.names).take(codes)
+
+        return mask
 
 
 def _not(mask: Mask) -> Mask:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from ior.calls import CALLS, Array, Batch, Column, Schema, decoder
+from ior.calls import CALLS, RAW, Array, Batch, Column, Schema, decoder
 from ior.errors import SpecError
 from ior.findings import Code, choice
 from ior.names import Names
@@ -96,7 +96,7 @@ class Csv(WriterSink):
     def _choose(self, schema: Schema | None) -> tuple[str, ...]:
         wanted = self.config.columns
         if wanted is None and schema is not None:
-            return tuple(column.name for column in schema.columns if column.kind != "words")
+            return tuple(column.name for column in schema.columns if column.kind not in RAW)
         for name in wanted or ():
             if schema is not None and name not in schema.names:
                 message = f"no column '{name}' in rows of {schema.name}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ior import decode
-from ior.calls import Batch, Column
+from ior.calls import RAW, Batch, Column
 from ior.pipeline.abc import Config
 from ior.sinks.csv import CellWriter
 from ior.sinks.writer import WriterSink
@@ -85,14 +85,14 @@ class Tapped(WriterSink):
     def _csv(self, batch: Batch) -> bytes:
         header = b""
         if not self._header:
-            named = (column.name for column in batch.schema.columns if column.kind != "words")
+            named = (column.name for column in batch.schema.columns if column.kind not in RAW)
             self._header = tuple(named)
             header = (",".join(self._header) + "\n").encode()
         return header + self._cells.lines(batch, self._header)
 
 
 def _text(batch: Batch) -> bytes:
-    cells = [_cells(batch, column) for column in batch.schema.columns if column.kind != "words"]
+    cells = [_cells(batch, column) for column in batch.schema.columns if column.kind not in RAW]
     lines = (" ".join(filter(None, row)) for row in zip(*cells, strict=True))
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import Batch, Origin, Schema, decoder, errno_name
+from ior.calls import RAW, Batch, Origin, Schema, decoder
 from ior.errors import SpecError
 from ior.findings import Code, Problem, choice
 from ior.names import Names
@@ -67,7 +67,7 @@ def _families(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
 
 
 def _errnos(_: Batch, values: list[int]) -> list[tuple[str, ...]]:
-    return [(errno_name(value) or "ok",) for value in values]
+    return [(syscalls.errno_name(value) or "ok",) for value in values]
 
 
 def _paths(batch: Batch, values: list[int]) -> list[tuple[str, ...]]:
@@ -263,7 +263,7 @@ class Flamegraph(Stage):
     def connect(self, takes: Schema) -> Mapping[str, Schema]:
         """Look whether the columns of `stack` arrive. Raises SpecError."""
         by_name = {column.name: column for column in takes.columns}
-        usable = [c.name for c in takes.columns if c.kind != "words" and c.dtype[0] in "iu?"]
+        usable = [c.name for c in takes.columns if c.kind not in RAW and c.dtype[0] in "iu?"]
         choices = sorted({*usable, *(name for name in _LEVELS if _LEVELS[name].column in by_name)})
         problems = [
             Problem(

@@ -298,7 +298,7 @@ def renamed(batch: Batch, like: Batch) -> Batch:
         return batch
     columns = {name: batch[name] for name in HALVES.names}
     old, new = batch.names, like.names
-    for name in ("comm", "file", "old_file", "asked"):
+    for name in ("comm", "file", "old_file", "asked", "task"):
         distinct, inverse = np.unique(batch[name], return_inverse=True)
         names = [new.intern(old.text(c), int(old.states[c])) for c in distinct.tolist()]
         columns[name] = np.array(names, np.uint32)[inverse]

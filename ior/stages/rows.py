@@ -84,6 +84,7 @@ class Rows:
             "restarts": whole.restarts,
             "filter_epoch": halves["epoch"],
             "args": halves["args"],
+            "task": halves["task"],
         }
         self._seq += count
         return Batch(CALLS, columns, halves.names, halves.origin)

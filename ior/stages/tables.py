@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import Batch, Column, Origin, Schema, decoder
+from ior.calls import RAW, Batch, Column, Origin, Schema, decoder
 from ior.errors import SpecError
 from ior.findings import Code, choice
 from ior.histogram import Histograms, bucket_of
@@ -301,4 +301,4 @@ _KEYS = ("process",)
 
 def countable(column: Column) -> bool:
     """Return whether rows can be grouped by a column: one whole number or text a row."""
-    return column.kind != "words" and column.dtype[0] in "iu?"
+    return column.kind not in RAW and column.dtype[0] in "iu?"

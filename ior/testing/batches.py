@@ -10,6 +10,7 @@ import numpy as np
 from ior import syscalls
 from ior.calls import (
     CALLS,
+    DERIVED,
     HALVES,
     NONE_NS,
     RESTART_CODES,
@@ -20,7 +21,6 @@ from ior.calls import (
     Origin,
     Schema,
 )
-from ior.kinds import COLUMNS
 from ior.names import Names
 
 ORIGIN = Origin("x86_64", 1_700_000_000_000_000_000)
@@ -123,7 +123,7 @@ class _Columns:
     def batch(self) -> Batch:
         """Return the batch; what is still missing and does not follow is empty, or 0."""
         for column in self._schema.columns:
-            if column.name != "family" and column.name not in COLUMNS:
+            if column.name not in DERIVED:
                 self.fill(**{column.name: 0})
         return Batch(self._schema, self._made, self._names, self._origin)
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ior import recording
-from ior.calls import CALLS, HALVES, MAX_CALLS, Batch, Column, Origin, concat
+from ior import recording, tasks
+from ior.calls import CALLS, HALVES, MAX_CALLS, Batch, Column, Origin, Schema, concat
 from ior.errors import InputNotFound, IorError, SpecError, UsageError
 from ior.names import FileState, Names
 from ior.pipeline.graph import build
@@ -95,7 +95,8 @@ def test_what_is_replayed_is_what_was_captured(plan, seed, schema):
             names.intern(escape(raw), state)
         columns = {}
         for column in schema.columns:
-            limits = {"text": len(names), "syscall": 512, "state": 5, "family": 3, "bool": 2}
+            limits = {"syscall": 512, "state": 5, "family": 3, "bool": 2}
+            limits |= dict.fromkeys(("text", "task"), len(names))
             top = limits.get(column.kind, 2 ** (8 * np.dtype(column.dtype).itemsize - 1))
             shape = (rows, 5) if column.kind == "words" else rows
             columns[column.name] = random.integers(0, top, shape).astype(column.dtype)
@@ -286,7 +287,7 @@ def forged(*blocks: tuple[bytes, bytes], **changes) -> bytes:
         {"version": 99},
         {"arch": "vax"},
         {"columns": []},
-        {"columns": list(CALLS.columns[:-1])},
+        {"columns": list(CALLS.columns[1:])},
         {"columns": [*CALLS.columns, Column("x", "O", "int", "")]},
         {"columns": [*CALLS.columns, Column("x", "V9999999", "int", "")]},
         {"columns": [*CALLS.columns, Column("x", "f8", "text", "")]},
@@ -447,3 +448,19 @@ async def test_a_recording_of_calls_checks_in_a_pipeline_that_takes_calls(tmp_pa
     report = (tmp_path / "report.txt").read_text()
     assert report.splitlines()[1].split()[:2] == ["read", "7"]
     assert "books       closed" in report
+
+
+def test_a_recording_from_before_a_column_is_replayed(tmp_path) -> None:
+    batch = calls(rows=2, file="/a")
+    known = tuple(c for c in CALLS.columns if c.name not in ("task", *tasks.COLUMNS))
+    older = Batch(
+        Schema("calls", known), {c.name: batch[c.name] for c in known}, batch.names, batch.origin
+    )
+    (tmp_path / "old.ior").write_bytes(encoded([older]))
+    warnings: list[str] = []
+    (got,) = anyio.run(replayed, str(tmp_path / "old.ior"), warnings)
+    assert not warnings
+    assert set(got.schema.names) == set(CALLS.names)
+    assert got.text("file") == ["/a", "/a"]
+    assert got.text("cgroup") == ["", ""]
+    assert got["uid"].tolist() == [-1, -1]

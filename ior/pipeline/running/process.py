@@ -22,7 +22,8 @@ import anyio
 import anyio.abc
 import msgspec
 
-from ior.calls import Batch, Schema, family_of
+from ior import kinds
+from ior.calls import Batch, Schema
 from ior.host import own
 from ior.host.privileges import give_up
 from ior.pipeline.abc import Context, Node, Output, Sink, Stage
@@ -261,7 +262,7 @@ def _child(node: Stage | Sink, ctx: Context, connection: socket.socket) -> None:
         os.closerange(3, fd)
         os.closerange(fd + 1, 1 << 16)
         for arch in ("x86_64", "arm64"):
-            family_of(arch)  # read from a file that the user without rights may not reach
+            kinds.family_of(arch)  # read from a file that the user without rights may not reach
         give_up()
         anyio.run(_serve, node, ctx, connection)
         code = 0

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ior.names import FileState, Names
 from ior.sources.bpf import addresses, records
+from ior.tasks import Task
 from ior.text import escape
 
 _HEADER = struct.Struct(records.NAME_STRUCT)
@@ -45,21 +46,25 @@ class _Generation:
         self.names = Names()
         self.codes: dict[int, int] = {}
         self.cut: set[int] = set()  # codes of names that are not whole
+        self.facts: dict[int, int] = {}  # of tasks, by id: the code of `Task.text`
         self._ids = np.zeros(1 << 12, np.uint64)
         self._slots = np.zeros(1 << 12, np.uint32)
+        self._facts = np.zeros(1 << 12, np.uint32)
 
-    def intern(self, text: str, state: int) -> int:
+    def intern(self, text: str, state: int = FileState.OK) -> int:
         """Return the code of a text in a state."""
         code = self.names.intern(text, state)
         if state == FileState.CUT:
             self.cut.add(code)
         return code
 
-    def add(self, id_: int, code: int) -> None:
-        """Remember the code of an id; the first one stays."""
+    def add(self, id_: int, code: int, facts: int = 0) -> None:
+        """Remember the code of an id, of a task also that of its facts; the first one stays."""
         if id_ in self.codes:
             return
         self.codes[id_] = code
+        if facts:
+            self.facts[id_] = facts
         if len(self.codes) * 2 > len(self._ids):
             self._grow()
             return
@@ -71,34 +76,36 @@ class _Generation:
         while self._ids[slot]:
             slot = (slot + 1) & mask
         self._ids[slot], self._slots[slot] = id_, code
+        self._facts[slot] = self.facts.get(id_, 0)
 
     def _grow(self) -> None:
         size = len(self._ids) * 4
         self._ids, self._slots = np.zeros(size, np.uint64), np.zeros(size, np.uint32)
+        self._facts = np.zeros(size, np.uint32)
         for id_, code in self.codes.items():
             self._place(id_, code)
 
-    def lookup(self, ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], Any]:
-        """Return the codes of `ids` and the indexes of those that are not known (code 0)."""
+    def lookup(
+        self, ids: npt.NDArray[np.uint64]
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp], Any]:
+        """Return the codes of `ids`, places for `facts_at`, and where there was none (0)."""
         mask = len(self._ids) - 1
         slots = ((ids >> np.uint64(8)) & np.uint64(mask)).view(np.intp)
-        codes = self._slots.take(slots)
         wrong = np.flatnonzero(self._ids.take(slots) != ids)
-        if not len(wrong):
-            return codes, wrong
-        codes[wrong] = 0
         missing = []
         while len(wrong):
             present = self._ids[slots[wrong]]
-            wanted = ids[wrong]
-            hit = present == wanted
-            codes[wrong[hit]] = self._slots[slots[wrong[hit]]]
+            hit = present == ids[wrong]
             end = (present == 0) & ~hit
             missing.append(wrong[end])
             wrong = wrong[~hit & ~end]
             slots[wrong] = (slots[wrong] + 1) & mask
-        unknown = np.concatenate(missing)
-        return codes, unknown[ids[unknown] != 0]
+        unknown = np.concatenate(missing) if missing else wrong
+        return self._slots.take(slots), slots, unknown[ids[unknown] != 0]
+
+    def facts_at(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
+        """Return the codes of tasks' facts, 0 for what is no task."""
+        return self._facts.take(slots)
 
 
 class NameIds:
@@ -160,7 +167,10 @@ class NameIds:
             elif kind == records.NAME_ADDRESS:
                 text = addresses.address_text(words[0], raw)
             else:
-                text = escape(raw)
+                comm, _, cgroup = raw.partition(b"\0")
+                facts = _facts(words, cgroup, whole=state != FileState.CUT)
+                young.add(id_, young.intern(escape(comm)), young.intern(facts))
+                continue
             young.add(id_, young.intern(text, state))
 
     def _joined(self, raw: bytes, directory: int, state: int) -> tuple[str, int]:
@@ -181,7 +191,8 @@ class NameIds:
         if code is None and (old := self._old.codes.get(id_)) is not None:
             names = self._old.names
             code = self._young.intern(names.text(old), int(names.states[old]))
-            self._young.add(id_, code)
+            facts = names.text(self._old.facts.get(id_, 0))
+            self._young.add(id_, code, self._young.intern(facts))
         return code
 
     def codes(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
@@ -189,7 +200,20 @@ class NameIds:
 
         An id that nobody announced gets the text "unknown" in state UNKNOWN, and is counted.
         """
-        codes, missing = self._young.lookup(ids)
+        return self._looked_up(ids)[0]
+
+    def tasks(
+        self, ids: npt.NDArray[np.uint64]
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Return the codes of a column of tasks: commands, and texts of `ior.tasks`."""
+        codes, slots, missing = self._looked_up(ids)
+        facts = self._young.facts_at(slots)
+        if len(missing):  # taken over from the old generation by now, or unknown
+            facts[missing] = self._young.facts_at(self._young.lookup(ids[missing])[1])
+        return codes, facts
+
+    def _looked_up(self, ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], Any, Any]:
+        codes, slots, missing = self._young.lookup(ids)
         for id_ in np.unique(ids[missing]).tolist() if len(missing) else ():
             rows = missing[ids[missing] == id_]
             code = self._code(id_)
@@ -197,13 +221,19 @@ class NameIds:
                 self.unresolved += len(rows)
                 code = self.unknown
             codes[rows] = code
-        return codes
+        return codes, slots, missing
 
     def nameless(self, values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
         """Return codes for files whose announcement was lost: `dev << 32 | inode` each."""
         distinct, inverse = np.unique(values, return_inverse=True)
         codes = [self.names.intern(_nameless(v), FileState.UNKNOWN) for v in distinct.tolist()]
         return np.array(codes, np.uint32)[inverse]
+
+
+def _facts(words: list[int], cgroup: bytes, *, whole: bool) -> str:
+    """Return what is known of a task as `ior.tasks` reads it."""
+    path = _path_of(cgroup, whole=whole)
+    return Task(words[0] & 0xFFFFFFFF, words[1], words[2], path).text()
 
 
 def _path_of(raw: bytes, *, whole: bool) -> str:

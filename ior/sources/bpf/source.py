@@ -325,7 +325,7 @@ class BpfSource(abc.Source):
         ids, flags = self._ids, np.ascontiguousarray(rows["flags"])
         some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
         columns: dict[str, npt.NDArray[Any]] = {name: rows[name] for name in _AS_RECORDED}
-        columns["comm"] = ids.codes(np.ascontiguousarray(rows["task"]))
+        columns["comm"], columns["task"] = ids.tasks(np.ascontiguousarray(rows["task"]))
         if some & _TASK_LOST:
             columns["comm"][(flags & _TASK_LOST) != 0] = ids.unknown
         columns["file"] = self._codes(rows["file"], flags, _FILE_LOST, some)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ior.calls import Batch, Schema
+from ior.calls import RAW, Batch, Schema
 from ior.errors import SpecError
 from ior.pipeline import registry
 from ior.pipeline.ledger import Ledger
@@ -81,7 +81,7 @@ def _rows(verdict: Verdict, at: str, want: list[str], came: list[str]) -> None:
 
 def _came(seen: Sequence[Batch], keys: list[list[str]], schema: Schema) -> list[str]:
     """Return the rows that came, each with the keys that its expected row names."""
-    default = keys[-1] if keys else [c.name for c in schema.columns if c.kind != "words"]
+    default = keys[-1] if keys else [c.name for c in schema.columns if c.kind not in RAW]
     rows = [(row, batch.schema) for batch in seen for row in batch.rows()]
     return [
         cells.found(row, keys[i] if i < len(keys) else default, there)
