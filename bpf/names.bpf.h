@@ -22,11 +22,6 @@ __u32 name_epoch = 1;
 /* Moved by every successful rename, mount, umount, pivot_root and chroot on the host. */
 __u64 rename_epoch = 1;
 
-struct scratch {
-	struct ior_name name;
-	char text[TEXT_MAX + COMPONENT_MAX + 8];
-};
-
 /* What a file's path was computed from; equal means that it still has this id. */
 struct file_entry {
 	__u64 dentry, mnt, inode, hash_len, parent, root;
@@ -37,6 +32,34 @@ struct file_entry {
 	__u64 id;
 	__u32 deleted;
 	__u32 socket; /* named by its addresses, which change: the id is not here */
+};
+
+struct sip {
+	__u64 v0, v1, v2, v3;
+};
+
+struct walk {
+	__u64 dentry, mnt;
+	__u64 root_dentry, root_mnt;
+	__u32 len;
+	__u32 done;
+	__u32 pseudo; /* the dentry hangs on no mount: a pipe, a socket, a memfd */
+	__u32 pad;
+};
+
+/* A name that is being made: what goes to the ring, and the state of making it. That state is not
+ * on the stack: before Linux 6.13 (private stacks) all functions on the way share 512 bytes. */
+struct scratch {
+	struct ior_name name;
+	char text[TEXT_MAX + COMPONENT_MAX + 8];
+	struct sip sip;
+	struct walk walk;
+	struct file_entry key;
+};
+
+/* What a callback of bpf_loop gets; the verifier wants that on the stack. */
+struct turn {
+	struct scratch *scratch;
 };
 
 struct counters {
@@ -110,11 +133,6 @@ static __always_inline struct scratch *scratch_of(__u32 slot)
 	return scratch;
 }
 
-struct sip {
-	__u64 v0, v1, v2, v3;
-	struct scratch *text;
-};
-
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
 static __always_inline void sip_round(struct sip *s)
@@ -154,26 +172,30 @@ static __always_inline __u64 sip_end(struct sip *s)
 	return (s->v0 ^ s->v1 ^ s->v2 ^ s->v3) | 1; /* 0 means "no name" */
 }
 
-static long sip_text_word(__u32 i, struct sip *s)
+static long sip_text_word(__u32 i, struct turn *turn)
 {
+	struct scratch *scratch = turn->scratch;
 	__u64 at = ((__u64)i * 8) & (TEXT_MAX * 2 - 8);
 
 	if (at > TEXT_MAX + COMPONENT_MAX)
 		return 1;
-	sip_word(s, *(__u64 *)(s->text->text + at));
+	sip_word(&scratch->sip, *(__u64 *)(scratch->text + at));
 	return 0;
 }
 
 /* Hash `len` bytes of the text; the 8 bytes behind them must be zero. */
-static __always_inline void sip_text(struct sip *s, struct scratch *scratch, __u32 len)
+static __always_inline void sip_text(struct scratch *scratch, __u32 len)
 {
-	s->text = scratch;
-	bpf_loop((len + 7) / 8, sip_text_word, s, 0);
-	sip_word(s, len);
+	struct turn turn = { scratch };
+
+	bpf_loop((len + 7) / 8, sip_text_word, &turn, 0);
+	sip_word(&scratch->sip, len);
 }
 
 static __always_inline void end_text(struct scratch *scratch, __u32 len)
 {
+	/* So that clang keeps the check: Linux 6.1 follows branches that bounds exclude. */
+	asm volatile("" : "+r"(len));
 	if (len > TEXT_MAX + COMPONENT_MAX)
 		return;
 	__builtin_memset(scratch->text + len, 0, 8);
@@ -214,18 +236,11 @@ static __always_inline bool announce_once(struct scratch *scratch, __u32 len)
 
 #define NSFS_MAGIC 0x6e736673
 
-struct walk {
-	__u64 dentry, mnt;
-	__u64 root_dentry, root_mnt;
-	struct scratch *scratch;
-	__u32 len;
-	__u32 done;
-	__u32 pseudo; /* the dentry hangs on no mount: a pipe, a socket, a memfd */
-};
-
 /* One step from a file to the root: over a mount point, or one component up. */
-static long walk_step(__u32 i, struct walk *w)
+static long walk_step(__u32 i, struct turn *turn)
 {
+	struct scratch *scratch = turn->scratch;
+	struct walk *w = &scratch->walk;
 	__u64 parent, mount, mount_root;
 	__u32 len = w->len;
 	const unsigned char *name;
@@ -251,7 +266,7 @@ static long walk_step(__u32 i, struct walk *w)
 		w->done = 0;
 		return 1;
 	}
-	n = bpf_probe_read_kernel_str(w->scratch->text + len, COMPONENT_MAX, name);
+	n = bpf_probe_read_kernel_str(scratch->text + len, COMPONENT_MAX, name);
 	if (n > 0)
 		w->len = len + n;
 	if (parent == w->dentry) {
@@ -274,45 +289,53 @@ static __always_inline __u32 namespace_text(struct scratch *scratch, __u64 inode
 	return n > 0 ? n : 0;
 }
 
-/* Walk to the root, hash, announce. `e` holds the key; gets the id. Returns 0 if it was lost.
- * Functions that are not static are verified once, not at each call: loading takes 50 ms, not 3 s. */
-__noinline int name_file(struct file_entry *e, __u64 root_dentry, __u64 root_mnt)
+/* Walk to the root, hash, announce. The key is in the scratch of slot 0 and gets the id. Returns 0
+ * if the name was lost. Functions that are not static are verified once, not at each call: loading
+ * takes 50 ms, not 3 s. */
+__noinline int name_file(__u64 root_dentry, __u64 root_mnt)
 {
 	struct scratch *scratch = scratch_of(0);
-	struct walk w = {};
-	struct sip s;
+	struct turn turn = { scratch };
+	struct file_entry *e;
+	struct walk *w;
+	struct sip *s;
 	__u64 sb;
 	__u32 len;
 
-	if (!scratch || !e)
+	if (!scratch)
 		return 0;
-	w.dentry = e->dentry;
-	w.mnt = e->mnt;
-	w.scratch = scratch;
-	w.root_dentry = root_dentry;
-	w.root_mnt = root_mnt;
-	bpf_loop(COMPONENTS_MAX, walk_step, &w, 0);
+	e = &scratch->key;
+	w = &scratch->walk;
+	s = &scratch->sip;
+	w->dentry = e->dentry;
+	w->mnt = e->mnt;
+	w->root_dentry = root_dentry;
+	w->root_mnt = root_mnt;
+	w->len = w->done = w->pseudo = 0;
+	bpf_loop(COMPONENTS_MAX, walk_step, &turn, 0);
 	sb = (__u64)LOAD(struct inode, e->inode, i_sb);
-	len = w.len;
-	if (w.pseudo && LOAD(struct super_block, sb, s_magic) == NSFS_MAGIC)
+	len = w->len;
+	if (w->pseudo && LOAD(struct super_block, sb, s_magic) == NSFS_MAGIC)
 		len = namespace_text(scratch, e->inode);
 	if (len > TEXT_MAX + COMPONENT_MAX)
 		return 0;
 	end_text(scratch, len);
 
-	scratch->name.kind = w.pseudo ? IOR_NAME_PSEUDO : IOR_NAME_FILE;
-	scratch->name.state = !w.done ? IOR_STATE_CUT : e->deleted && !w.pseudo ? IOR_STATE_DELETED : 0;
+	scratch->name.kind = w->pseudo ? IOR_NAME_PSEUDO : IOR_NAME_FILE;
+	scratch->name.state = !w->done			 ? IOR_STATE_CUT :
+			      e->deleted && !w->pseudo ? IOR_STATE_DELETED :
+							 0;
 	scratch->name.magic = LOAD(struct super_block, sb, s_magic);
 	scratch->name.words[0] = LOAD(struct super_block, sb, s_dev);
 	scratch->name.words[1] = e->ino;
 	scratch->name.words[2] = 0;
 
-	sip_start(&s);
-	sip_word(&s, scratch->name.words[0]);
-	sip_word(&s, scratch->name.words[1]);
-	sip_word(&s, (__u64)e->generation << 32 | scratch->name.kind << 8 | scratch->name.state);
-	sip_text(&s, scratch, len);
-	e->id = scratch->name.id = sip_end(&s);
+	sip_start(s);
+	sip_word(s, scratch->name.words[0]);
+	sip_word(s, scratch->name.words[1]);
+	sip_word(s, (__u64)e->generation << 32 | scratch->name.kind << 8 | scratch->name.state);
+	sip_text(scratch, len);
+	e->id = scratch->name.id = sip_end(s);
 	return announce(scratch, len);
 }
 
@@ -332,16 +355,6 @@ static __always_inline __u64 root_of(struct task_struct *task)
 
 	return LOAD_ADDRESS(struct fs_struct, fs, root.dentry) ^
 	       LOAD_ADDRESS(struct fs_struct, fs, root.mnt) << 1;
-}
-
-/* Whether a file's entry in the cache was made of what is so now. */
-static __always_inline bool is_current(const struct file_entry *e, const struct file_entry *now)
-{
-	return e->dentry == now->dentry && e->mnt == now->mnt && e->inode == now->inode &&
-	       e->ino == now->ino && e->hash_len == now->hash_len && e->parent == now->parent &&
-	       e->root == now->root &&
-	       e->epoch == now->epoch && e->generation == now->generation &&
-	       e->deleted == now->deleted && e->announced == now->announced;
 }
 
 /* Fill the key of the file at (dentry, mnt) as the current task sees it; false without a file. */
@@ -384,32 +397,52 @@ static __always_inline bool is_socket(__u64 inode)
 
 __u64 socket_id(__u64 file, __u32 *flags, __u32 lost); /* sockets.bpf.h */
 
+#define BY_SOCKET 2 /* no id: their lowest bit is always set */
+
 /* Name a file that the cache does not know; `file` is where it is open, 0 for a directory that
- * is not. On loss set *flags |= lost. */
+ * is not. Return BY_SOCKET for what socket_id() has to name: its caller does, which is one call
+ * less on the stack. On loss set *flags |= lost. */
 __noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u64 file, __u32 *flags, __u32 lost)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct file_entry *e = entry_of(dentry, mnt), key = {};
+	struct file_entry *e = entry_of(dentry, mnt);
+	struct scratch *scratch = scratch_of(0);
 	struct fs_struct *fs = task->fs;
 
-	if (!flags || !look_at(&key, dentry, mnt, task))
+	if (!flags || !scratch || !look_at(&scratch->key, dentry, mnt, task))
 		return 0;
 	if (!e) {
 		COUNT(lookup_failed);
 		return 0;
 	}
-	key.socket = file && is_socket(key.inode);
-	if (key.socket) {
-		*e = key;
-		return socket_id(file, flags, lost);
+	scratch->key.socket = file && is_socket(scratch->key.inode);
+	if (scratch->key.socket) {
+		*e = scratch->key;
+		return BY_SOCKET;
 	}
-	if (!name_file(&key, LOAD_ADDRESS(struct fs_struct, fs, root.dentry),
+	if (!name_file(LOAD_ADDRESS(struct fs_struct, fs, root.dentry),
 		       LOAD_ADDRESS(struct fs_struct, fs, root.mnt))) {
 		*flags |= lost;
-		return nameless(key.inode);
+		return nameless(scratch->key.inode);
 	}
-	*e = key;
-	return key.id;
+	*e = scratch->key;
+	return scratch->key.id;
+}
+
+/* Whether a file's entry in the cache was made of what `look_at` would see now. */
+static __always_inline bool is_current(const struct file_entry *e, __u64 dentry, __u64 mnt,
+				       struct task_struct *task)
+{
+	return e->dentry == dentry && e->mnt == mnt && e->epoch == rename_epoch &&
+	       e->announced == name_epoch &&
+	       e->inode == LOAD_ADDRESS(struct dentry, dentry, d_inode) &&
+	       e->hash_len == LOAD(struct dentry, dentry, d_name.hash_len) &&
+	       e->parent == LOAD_ADDRESS(struct dentry, dentry, d_parent) &&
+	       e->root == root_of(task) &&
+	       e->ino == LOAD(struct inode, e->inode, i_ino) &&
+	       e->generation == LOAD(struct inode, e->inode, i_generation) &&
+	       e->deleted == (!LOAD_ADDRESS(struct dentry, dentry, d_hash.pprev) &&
+			      e->parent != dentry);
 }
 
 /* Return the id of the file at (dentry, mnt) as the task sees it; `file` is where it is open, 0
@@ -417,13 +450,18 @@ __noinline __u64 new_file_id(__u64 dentry, __u64 mnt, __u64 file, __u32 *flags, 
 static __always_inline __u64 file_id(struct task_struct *task, __u64 dentry, __u64 mnt, __u64 file,
 				     __u32 *flags, __u32 lost)
 {
-	struct file_entry *e = entry_of(dentry, mnt), now;
+	struct file_entry *e = entry_of(dentry, mnt);
+	bool known = e && dentry && is_current(e, dentry, mnt, task);
+	__u64 id;
 
-	if (!look_at(&now, dentry, mnt, task))
-		return 0;
-	if (e && is_current(e, &now))
-		return e->socket ? socket_id(file, flags, lost) : e->id;
-	return new_file_id(dentry, mnt, file, flags, lost);
+	if (known && !e->socket)
+		return e->id;
+	if (!known) {
+		id = new_file_id(dentry, mnt, file, flags, lost);
+		if (id != BY_SOCKET)
+			return id;
+	}
+	return socket_id(file, flags, lost);
 }
 
 /* Return the open file behind a descriptor of a task, 0 without. */
@@ -505,7 +543,6 @@ __noinline __u64 path_id(struct path_argument *p, __u32 *flags)
 	struct scratch *scratch = scratch_of(1);
 	__u64 directory = 0, id;
 	__u32 mine = 0;
-	struct sip s;
 	bool cut;
 	long n = 1;
 
@@ -533,10 +570,10 @@ __noinline __u64 path_id(struct path_argument *p, __u32 *flags)
 	if (n <= 1)
 		return p->unread ? 0 : directory;
 	end_text(scratch, n - 1);
-	sip_start(&s);
-	sip_word(&s, directory ^ cut); /* the lowest bit of an id is always set */
-	sip_text(&s, scratch, n);
-	id = sip_end(&s);
+	sip_start(&scratch->sip);
+	sip_word(&scratch->sip, directory ^ cut); /* the lowest bit of an id is always set */
+	sip_text(scratch, n);
+	id = sip_end(&scratch->sip);
 	scratch->name.id = id;
 	scratch->name.kind = IOR_NAME_PATH;
 	scratch->name.state = cut ? IOR_STATE_CUT : 0;

@@ -51,6 +51,14 @@ struct {
 	__type(value, struct socket_entry);
 } socket_cache SEC(".maps");
 
+/* The key of the socket that is looked at now; not on the stack, as in `struct scratch`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct socket_key);
+} socket_keys SEC(".maps");
+
 static __always_inline bool connection_oriented(__u64 what)
 {
 	__u16 type = what >> 16;
@@ -205,7 +213,6 @@ __noinline __u64 new_socket_id(struct socket_key *key)
 {
 	struct scratch *scratch = scratch_of(0);
 	__u32 local, peer;
-	struct sip s;
 
 	if (!scratch || !key)
 		return 0;
@@ -220,12 +227,12 @@ __noinline __u64 new_socket_id(struct socket_key *key)
 	scratch->name.words[0] = key->what;
 	scratch->name.words[1] = local + peer ? 0 : key->inode;
 	scratch->name.words[2] = local;
-	sip_start(&s);
-	sip_word(&s, key->what | (__u64)IOR_NAME_SOCKET << 56);
-	sip_word(&s, scratch->name.words[1]);
-	sip_word(&s, local);
-	sip_text(&s, scratch, local + peer);
-	scratch->name.id = sip_end(&s);
+	sip_start(&scratch->sip);
+	sip_word(&scratch->sip, key->what | (__u64)IOR_NAME_SOCKET << 56);
+	sip_word(&scratch->sip, scratch->name.words[1]);
+	sip_word(&scratch->sip, local);
+	sip_text(scratch, local + peer);
+	scratch->name.id = sip_end(&scratch->sip);
 	return announce_once(scratch, local + peer) ? scratch->name.id : 0;
 }
 
@@ -246,37 +253,38 @@ static __always_inline __u64 inode_of(__u64 file)
 /* Return the id of the socket that is open in a file. On loss set *flags |= lost. */
 __noinline __u64 socket_id(__u64 file, __u32 *flags, __u32 lost)
 {
+	__u32 zero = 0, slot;
+	struct socket_key *key = bpf_map_lookup_elem(&socket_keys, &zero);
 	struct socket_entry *e;
-	struct socket_key key = {};
 	__u64 socket, id, inode;
-	__u32 slot;
 
-	if (!file || !flags)
+	if (!file || !flags || !key)
 		return 0;
+	__builtin_memset(key, 0, sizeof(*key));
 	socket = socket_of(file);
 	inode = inode_of(file);
 	if (socket)
-		look_at_socket(&key, socket);
+		look_at_socket(key, socket);
 	else /* about to be closed, or not made yet */
-		key.inode = LOAD(struct inode, inode, i_ino);
+		key->inode = LOAD(struct inode, inode, i_ino);
 	slot = (socket >> 6 ^ socket >> 16) & (SOCKET_SLOTS - 1);
 	e = bpf_map_lookup_elem(&socket_cache, &slot);
 	if (!e) {
 		COUNT(lookup_failed);
 		return 0;
 	}
-	if (e->announced == name_epoch && same_socket(&e->key, &key))
+	if (e->announced == name_epoch && same_socket(&e->key, key))
 		return e->id;
 	e->announced = 0;
-	id = new_socket_id(&key);
+	id = new_socket_id(key);
 	if (!id) {
 		*flags |= lost;
 		return nameless(inode);
 	}
-	e->key = key;
+	e->key = *key;
 	e->id = id;
 	/* The other end of a connection that nobody has accepted yet is not known by its inode. */
-	e->announced = (__u16)key.what == AF_UNIX && key.peer[0] && !key.ports ? 0 : name_epoch;
+	e->announced = (__u16)key->what == AF_UNIX && key->peer[0] && !key->ports ? 0 : name_epoch;
 	return id;
 }
 
@@ -300,7 +308,6 @@ static __always_inline __u64 socket_what(__u64 file)
 __noinline __u64 address_id(__u64 what, __u64 user, __u32 len, __u32 *flags)
 {
 	struct scratch *scratch = scratch_of(1);
-	struct sip s;
 
 	if (!scratch || !flags || !user || len < sizeof(__u16))
 		return 0;
@@ -318,10 +325,10 @@ __noinline __u64 address_id(__u64 what, __u64 user, __u32 len, __u32 *flags)
 	scratch->name.words[0] = what;
 	scratch->name.words[1] = 0;
 	scratch->name.words[2] = len;
-	sip_start(&s);
-	sip_word(&s, what | (__u64)IOR_NAME_ADDRESS << 56);
-	sip_text(&s, scratch, len);
-	scratch->name.id = sip_end(&s);
+	sip_start(&scratch->sip);
+	sip_word(&scratch->sip, what | (__u64)IOR_NAME_ADDRESS << 56);
+	sip_text(scratch, len);
+	scratch->name.id = sip_end(&scratch->sip);
 	if (announce_once(scratch, len))
 		return scratch->name.id;
 	*flags |= IOR_F_FILE2_LOST;
