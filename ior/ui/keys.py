@@ -57,6 +57,7 @@ class Action(StrEnum):
     NEXT_MATCH = "next match"
     PREVIOUS_MATCH = "previous match"
     BASELINE = "baseline"
+    MARK = "mark"
 
 
 class Key(NamedTuple):

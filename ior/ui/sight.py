@@ -6,11 +6,12 @@ stage retains, and a stage of one's own adds those up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from ior.calls import Batch
 from ior.expr import Predicate
 from ior.pipeline import registry
 from ior.pipeline.abc import Config, Stage
@@ -109,19 +110,26 @@ class Sight:
         snapshot = None if stream is None else self._run.snapshot(stream)
         return snapshot if isinstance(snapshot, StreamSnapshot) else None
 
-    def added(self, stage: StageT) -> StageT:
-        """Add the retained rows that the filter matches to a new stage, and return it."""
+    def chosen(self) -> Iterator[Batch]:
+        """Yield the retained rows that the filter matches, oldest first."""
         retained = matching = 0
         snapshot = self.rows()
         for batch in snapshot.batches if snapshot else ():
-            chosen = batch if self.where is None else batch.select(self.where(batch))
-            if not retained:
-                stage.connect(batch.schema)
+            part = batch if self.where is None else batch.select(self.where(batch))
             retained += len(batch)
-            matching += len(chosen)
-            if len(chosen):
-                stage.process(chosen)
+            matching += len(part)
+            yield part
         self.matched = Matched(matching, retained)
+
+    def added(self, stage: StageT) -> StageT:
+        """Add the retained rows that the filter matches to a new stage, and return it."""
+        connected = False
+        for batch in self.chosen():
+            if not connected:
+                stage.connect(batch.schema)
+                connected = True
+            if len(batch):
+                stage.process(batch)
         return stage
 
 

@@ -7,6 +7,7 @@ from ior.ui.picker.choice import KEYS as PICKER_KEYS
 from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.flame import FlameTab
+from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, SyscallsTab
@@ -18,6 +19,7 @@ TABS: tuple[type[AnyTab], ...] = (
     SyscallsTab,
     FilesTab,
     ProcessesTab,
+    LatencyTab,
     PipelineTab,
     OwnTab,
 )
@@ -28,6 +30,7 @@ OVER: tuple[type[AnyTab], ...] = (TextTab,)
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Everywhere", KEYS),
     ("In Flame", FlameTab.keys),
+    ("In Latency", LatencyTab.keys),
     ("In tables", TableTab.keys),
     ("In help, warnings and output", TextTab.keys),
     ("In the list of processes", PICKER_KEYS),

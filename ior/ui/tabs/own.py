@@ -11,6 +11,9 @@ from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.stats import NAMES
 from ior.ui.tabs.table import TableTab
 
+SHOWN = (*NAMES.values(), "Latency")
+"""Tables of the first `stats` node that other tabs show, in their ways."""
+
 
 class OwnTab(TableTab):
     """Shows a table as its node gives it."""
@@ -27,7 +30,7 @@ class OwnTab(TableTab):
                 found.append(cls(node, node, 0))
                 continue
             for i, title in enumerate(titles):
-                if (node == main and title in NAMES.values()) or node == flame:
+                if (node == main and title in SHOWN) or node == flame:
                     continue
                 taken = any(tab.name == title for tab in found)
                 found.append(cls(f"{node}: {title}" if taken else title, node, i))
