@@ -13,11 +13,11 @@ from pathlib import Path
 
 from made import Invoke
 
-from ior.calls import CALLS
+from ior.calls import CALLS, RAW
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "ior/data/sample.ior")
-COLUMNS = ",".join(column.name for column in CALLS.columns if column.kind != "words")
+COLUMNS = ",".join(column.name for column in CALLS.columns if column.kind not in RAW)
 
 FLOOD = """
 version = 1
