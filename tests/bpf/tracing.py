@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 
 from ior.calls import MAX_CALLS, Batch
 from ior.host.command import Command
@@ -27,6 +28,7 @@ from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource, probe_reads
 from ior.stages.pair import Pair
+from ior.syscalls import table
 from ior.testing import graph
 
 MODES = ("kernel", "user")
@@ -85,15 +87,18 @@ def compiled(source: str) -> str:
 
 
 class Collect(Sink):
-    """Keeps every batch that arrives."""
+    """Keeps every batch that arrives, or of each the rows of some syscalls."""
 
     Config = Config
 
-    def __init__(self) -> None:
+    def __init__(self, only: Collection[str] = ()) -> None:
         super().__init__(Config())
         self.batches: list[Batch] = []
+        self._only = [table().by_name[name].nr for name in only]
 
     def process(self, batch: Batch) -> None:
+        if self._only:
+            batch = batch.select(np.isin(batch["syscall"], self._only))
         self.batches.append(batch)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -147,15 +152,16 @@ def trace(
     on_start: Callable[[Run], None] | None = None,
     pair: Mapping[str, Any] | None = None,
     max_calls: int = MAX_CALLS,
+    only: Collection[str] = (),
     **keys: Any,
 ) -> Traced:
     """Trace a command, or what `keys` of the source say, to its end.
 
-    A batch has at most `max_calls` rows. `on_start` is called in the event loop when everything
-    is attached. The books must close.
+    A batch has at most `max_calls` rows; those of the syscalls `only`, if given, are kept.
+    `on_start` is called in the event loop when everything is attached. The books must close.
     """
     source = BpfSource(BpfSource.Config(**keys))
-    rows, unmatched = Collect(), Collect()
+    rows, unmatched = Collect(only), Collect()
     nodes = {
         "kernel": source,
         "pair": Pair(Pair.Config(**(pair or {}))),
