@@ -1,6 +1,6 @@
 # Each target sets up what it needs first: see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench install clean
+.PHONY: help run test check bench kernels install clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,10 @@ check: ## ruff, ruff format and mypy
 bench: ## measure the cost of tracing against an empty probe and bpftrace (as root)
 	@scripts/setup bench
 	@scripts/with-privileges .venv/bin/python -m bench.run
+
+kernels: ## run the core of the tests on Debian's kernels 6.1 and 6.12 in qemu; 5.10 is refused
+	@scripts/setup kernels
+	.venv/bin/python scripts/kernels.py
 
 install: ## link ior into /usr/local/bin, where sudo finds it
 	@scripts/setup run

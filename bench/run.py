@@ -160,6 +160,7 @@ def main() -> None:
                 variants.ior("ior, rejecting by pid", [f"kernel.pid={other.pid}"], emits=False),
                 variants.ior(own, ["kernel.pairing=kernel"]),
                 variants.ior("ior, names, user pairing", ["kernel.pairing=user"]),
+                variants.ior("ior, names, reads of 6.1", ["kernel.probe_reads=true"]),
                 peer,
             ]
             measured = measure(all_variants, rounds)

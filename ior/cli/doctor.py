@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,6 @@ from ior.errors import IorError, NotPermitted, UnsupportedHost
 from ior.sources.bpf import lib
 
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39  # include/uapi/linux/capability.h
-_RINGBUF, _TASK_STORAGE = 27, 29  # enum bpf_map_type
 
 _VMLINUX = Path("/sys/kernel/btf/vmlinux")
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -73,9 +72,7 @@ def findings() -> Iterator[Finding]:
     yield lockdown()
     if library.code or permission.code:
         return
-    features: tuple[Callable[[], Finding], ...] = (ring_buffer, task_storage, programs)
-    for feature in features:
-        yield feature()
+    yield from features()
 
 
 def _missing(name: str, said: str, remedy: str = "") -> Finding:
@@ -154,20 +151,20 @@ def lockdown(path: Path = _LOCKDOWN) -> Finding:
     )
 
 
-def _map(name: str, kind: int, since: str) -> Finding:
-    if lib.libbpf().libbpf_probe_bpf_map_type(kind, None) > 0:
-        return Finding(name, 0, "available")
-    return _missing(name, "the kernel refuses it", f"it needs Linux {since} or newer")
+def features() -> Iterator[Finding]:
+    """Try each feature of the kernel that ior's programs need, then the programs themselves."""
+    from ior.sources.bpf.features import FEATURES  # noqa: PLC0415 - not for --help
 
-
-def ring_buffer() -> Finding:
-    """Try to make a ring buffer."""
-    return _map("ring buffer", _RINGBUF, "5.8")
-
-
-def task_storage() -> Finding:
-    """Try to make storage that goes with a task."""
-    return _map("task storage", _TASK_STORAGE, "5.11")
+    lacking = False
+    for feature in FEATURES[1:]:  # the first has its own check
+        name = feature.name.removeprefix("the ")
+        if feature.exists():
+            yield Finding(name, 0, "available")
+        else:
+            lacking = True
+            yield _missing(name, "this kernel lacks it", feature.remedy)
+    if not lacking:
+        yield programs()
 
 
 def programs() -> Finding:

@@ -13,7 +13,7 @@ from ior import kinds, syscalls
 from ior.kinds import COLUMNS, INFINITE_NS
 from ior.sources.bpf import selection
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 ALL = {"families": list(syscalls.table().families)}
 MS, S = 1_000_000, 1_000_000_000

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tracing import KINDS, MODES, compiled, program, trace
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 
 DESCRIPTORS = r"""

@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_every_row_shows_the_name_at_that_call(
     tmp_path: Path, pairing: str, probe_reads: bool
@@ -97,6 +98,7 @@ int main(int argc, char **argv) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_mounts_and_roots_are_part_of_the_name(
     tmp_path: Path, pairing: str, probe_reads: bool

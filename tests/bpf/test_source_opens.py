@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tracing import KINDS, program
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 OPENS = r"""
 int main(int argc, char **argv) {

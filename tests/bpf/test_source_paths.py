@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tracing import KINDS, MODES, program
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 
 PATHS = r"""

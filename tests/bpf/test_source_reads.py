@@ -28,6 +28,7 @@ def loaded(**knobs: int) -> Object:
 
 
 @pytest.mark.kernel
+@pytest.mark.core
 @pytest.mark.parametrize("probe_reads", READS)
 @pytest.mark.parametrize("values", list(itertools.product((0, 1), repeat=len(KNOBS))), ids=str)
 def test_the_verifier_takes_all_programs(values: tuple[int, ...], probe_reads: bool) -> None:
@@ -36,6 +37,7 @@ def test_the_verifier_takes_all_programs(values: tuple[int, ...], probe_reads: b
 
 
 @pytest.mark.kernel
+@pytest.mark.core
 def test_the_switch_makes_other_programs_where_there_is_a_choice() -> None:
     sizes = []
     for probe_reads in (0, 1):

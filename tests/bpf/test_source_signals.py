@@ -12,7 +12,7 @@ from tracing import MODES, compiled, program, trace
 
 from ior.pipeline.run import Run
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 HANDLED = r"""
 static int ends[2];

@@ -17,7 +17,7 @@ from ior.errors import NoSuchTarget
 from ior.pipeline.run import Run
 from ior.sources.bpf.targets import Target
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 FAMILIES = ["FS", "Process"]
 

@@ -7,6 +7,7 @@ made of it. Programs are compiled once per session.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -70,20 +71,24 @@ static void must(int ok, const char *what) {
 }
 """
 
-_PROGRAMS = tempfile.TemporaryDirectory(prefix="ior-programs-")
-_compiled: dict[str, str] = {}
+_FOLDER = tempfile.TemporaryDirectory(prefix="ior-programs-")
 
 
 def compiled(source: str) -> str:
-    """Return the path of a program: `HEADER` and `source`, which has a `main`."""
-    if source not in _compiled:
-        stem = os.path.join(_PROGRAMS.name, f"p{len(_compiled)}")
-        Path(f"{stem}.c").write_text(HEADER + source)
-        command = ["gcc", "-O1", "-w", "-pthread", "-o", stem, f"{stem}.c"]
-        subprocess.run(command, check=True)
-        os.chmod(_PROGRAMS.name, 0o755)
-        _compiled[source] = stem
-    return _compiled[source]
+    """Return the path of a program: `HEADER` and `source`, which has a `main`.
+
+    Compiled once; $IOR_TEST_PROGRAMS is where those are that were compiled elsewhere, for a
+    machine without a compiler.
+    """
+    text = HEADER + source
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    program = Path(os.environ.get("IOR_TEST_PROGRAMS", _FOLDER.name)) / name
+    if not program.exists():
+        program.parent.mkdir(exist_ok=True)
+        os.chmod(program.parent, 0o755)
+        command = ["gcc", "-O1", "-w", "-pthread", "-o", str(program), "-x", "c", "-"]
+        subprocess.run(command, input=text.encode(), check=True)
+    return str(program)
 
 
 class Collect(Sink):

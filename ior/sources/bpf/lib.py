@@ -36,6 +36,7 @@ PROTOTYPES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "libbpf_version_string": (c_char_p, ()),
     "libbpf_set_print": (_ptr, (PRINT_FN,)),
     "libbpf_num_possible_cpus": (c_int, ()),
+    "libbpf_probe_bpf_helper": (c_int, (c_int, c_int, _ptr)),
     "libbpf_probe_bpf_map_type": (c_int, (c_int, _ptr)),
     "bpf_object__open_mem": (_ptr, (_ptr, c_size_t, _ptr)),
     "bpf_object__load": (c_int, (_ptr,)),

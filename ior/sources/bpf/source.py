@@ -24,7 +24,7 @@ from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
 from ior.findings import Code, Problem
 from ior.pipeline import abc
-from ior.sources.bpf import records, selection
+from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
@@ -166,7 +166,7 @@ class BpfSource(abc.Source):
         self._busy_bytes = records.STRIDE * ctx.batching.max_calls // 2
         self._target = target = Target(config.pid, config.tid, ctx.command)
         with self._edited(target) as spec:
-            self._object = spec.load()
+            self._object = features.load(spec)
         self._rings = (
             RingReader(self._object.maps["calls"].fd, self._ring_size),
             RingReader(self._object.maps["names"].fd, self._names_size),
