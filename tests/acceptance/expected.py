@@ -19,7 +19,7 @@ from ior import kinds, syscalls
 FOREVER = 2**63 - 1
 PAGE = 4096
 O_CREAT, O_TMPFILE = 0o100, 0o20000000
-AT_FDCWD = -100
+AT_FDCWD, MSG_PEEK = -100, 2
 FUTEX_UNTIL = (6, 9, 11, 13)  # whose timeout is a point in time, which no column holds
 CLOCK_SLACK_S = 5e-6  # strace's times have six digits
 
@@ -240,6 +240,20 @@ def numbers(call: Call) -> Iterator[tuple[str, int | bool | None]]:
             yield about.column, column(call, about)
 
 
+def moved(call: Call) -> int:
+    """Return how many bytes a call moved, by the class of the syscall and what it asked for."""
+    ret = max(call.ret or 0, 0)
+    if syscalls.table().by_name[call.name].byte_class == "-":
+        return 0
+    if call.name in ("recvfrom", "recvmsg"):
+        flags = number(call.arguments[3 if call.name == "recvfrom" else 2]) or 0
+        size = number(call.arguments[2]) if call.name == "recvfrom" else ret
+        return 0 if flags & MSG_PEEK else min(ret, size or 0)
+    if "xattr" in call.name:
+        return 0 if number(call.arguments[-1]) == 0 else ret
+    return ret
+
+
 def files(call: Call, paths: Paths) -> Iterator[tuple[str, str]]:
     """Yield each of fd, file, fd2, old_file and asked that strace shows, as a row writes it."""
     returned = descriptor(f"{call.ret}{call.behind}") if call.behind else None
@@ -289,6 +303,8 @@ def differences(
         ("syscall", call.name),
         ("ret", "0" if never else str(call.ret)),
         ("errno", failed),
+        ("is_error", "true" if failed else "false"),
+        ("bytes", moved(call)),
         *((name, "" if value is None else value) for name, value in numbers(call)),
         *files(call, paths),
     ]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tracing import MODES, compiled, program, trace
 
 from ior.pipeline.run import Run
+from ior.syscalls import table
 
 pytestmark = [pytest.mark.kernel, pytest.mark.core]
+
+PAUSE = table().nr("pause")
 
 HANDLED = r"""
 static int ends[2];
@@ -208,20 +212,47 @@ def test_a_task_killed_inside_a_call_leaves_no_row_but_a_half(pairing: str) -> N
     assert (left["nr"], left["ret"], left["cause"]) == ("pause", -514, "thread ended")
 
 
+def waits(pid: int) -> bool:
+    """Wait until a process is inside pause; tell whether it got there."""
+    for _ in range(1000):
+        if Path(f"/proc/{pid}/syscall").read_text("ascii").startswith(f"{PAUSE} "):
+            return True
+        time.sleep(0.005)
+    return False
+
+
+PAUSES = r"""
+static void nothing(int sig) {}
+int main(void) {
+	struct sigaction action = { .sa_handler = nothing };
+	sigaction(SIGUSR1, &action, NULL);
+	for (;;)
+		syscall(SYS_pause);
+}
+"""
+
+
 @pytest.mark.parametrize("pairing", MODES)
-def test_a_call_in_flight_at_the_end_is_counted(pairing: str) -> None:
-    def stop_soon(run: Run) -> None:
-        time.sleep(0.3)  # for the program to get into its last call
+def test_calls_in_flight_at_the_start_and_at_the_end_make_no_rows(pairing: str) -> None:
+    pid = os.posix_spawn(compiled(PAUSES), ["it"], {})
+
+    def when_started(run: Run) -> None:
+        assert waits(pid)
+        os.kill(pid, signal.SIGUSR1)  # ends the call that began before; the next begins
+        time.sleep(0.05)
+        assert waits(pid)
         run.stop()
 
-    source = r"int main(void) { mark(); for (;;) syscall(SYS_pause); }"
-    pid = os.posix_spawn(compiled(source), ["it"], {})
     try:
-        traced = trace(pid=pid, on_start=stop_soon, pairing=pairing, syscalls=["pause", "access"])
+        assert waits(pid)
+        traced = trace(pid=pid, on_start=when_started, pairing=pairing, syscalls=["pause"])
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert traced.ledger.kernel["in_flight"] in (0, 1)
+    assert not traced.rows
+    assert traced.ledger.kernel["in_flight"] == 1
+    assert traced.causes["in flight at start"] == 1
+    assert set(traced.causes) <= {"in flight at start", "in flight at end"}
 
 
 SECCOMP = r"""
