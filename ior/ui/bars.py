@@ -30,6 +30,17 @@ def sparkline(values: Sequence[float], cells: int) -> str:
     return "".join(levels).rjust(cells)
 
 
+def columns_of(shares: Sequence[float], high: int, row: int, wide: int) -> str:
+    """Return line `row` of `high` of columns, each `wide` cells with the space to the next."""
+    cells = []
+    for share in shares:
+        eighths = max(1, round(share * high * 8)) if share > 0 else 0
+        here = max(0, min(8, eighths - (high - 1 - row) * 8))
+        mark = " " if not here else _LEVELS[here - 1]
+        cells.append((mark * max(1, wide - 1)).ljust(wide))
+    return "".join(cells)
+
+
 def shade(count: int, most: int) -> int:
     """Return 0 for nothing and 1 to 4 by the logarithm of a count of at most `most`."""
     if count <= 0:

@@ -83,10 +83,10 @@ def _steps(values: Any) -> npt.NDArray[np.intp]:
 
 
 def of_histogram(latency: HistogramSnapshot) -> Durations:
-    """Count what a histogram holds, each of its buckets where it begins."""
+    """Count what a histogram holds, each of its buckets where it ends."""
     counts = np.zeros(STEPS, np.int64)
-    for low, _, count in latency.buckets():
-        counts[_steps(np.array([low]))[0]] += count
+    for _, high, count in latency.buckets():
+        counts[_steps(np.array([high - 1]))[0]] += count
     none = np.zeros(STEPS, np.int64)
     empty = {name: np.zeros((0, STEPS), np.int64) for name in ("latency", "gap")}
     return Durations(latency.total, counts, none, empty)

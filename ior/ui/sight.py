@@ -22,6 +22,7 @@ from ior.snapshots import Snapshot
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.stats import Stats
 from ior.stages.stream import Stream, StreamSnapshot
+from ior.ui.trend import Trend
 
 ADDING: tuple[type[Stage], ...] = (
     Stats,
@@ -82,9 +83,11 @@ class Sight:
     the nodes' own answers were looked at.
     """
 
-    def __init__(self, run: Watched, nodes: Nodes, now_ns: int, where: Predicate | None) -> None:
+    def __init__(
+        self, run: Watched, nodes: Nodes, now_ns: int, where: Predicate | None, trend: Trend
+    ) -> None:
         self._run, self._nodes = run, nodes
-        self.now_ns, self.where = now_ns, where
+        self.now_ns, self.where, self.trend = now_ns, where, trend
         self.matched: Matched | None = None
 
     def ledger(self) -> Ledger:

@@ -14,6 +14,7 @@ from ior.ui.events import Look, Picture
 from ior.ui.sight import Nodes, Sight, Watched
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
+from ior.ui.trend import Point, Trend
 
 
 class Viewer:
@@ -28,6 +29,7 @@ class Viewer:
         if not self._nodes.classes:
             raise UsageError(f"{spec.label} has nothing to look at: add a stage of type 'stats'")
         self._stats = self._nodes.first(Stats)
+        self._trend = Trend()
 
     def open(self) -> tuple[AnyTab, ...]:
         """Make the tabs from what the nodes answer now."""
@@ -35,18 +37,17 @@ class Viewer:
 
     def look(self, tab: AnyTab, view: Any, where: Predicate | None) -> Look:
         """Look at one tab, through a filter where the tab can be filtered."""
-        sight = Sight(self._run, self._nodes, self._clock.now_ns(), where)
+        sight = Sight(self._run, self._nodes, self._clock.now_ns(), where, self._trend)
         return Look(tab.look(sight, view), sight.matched)
 
     def picture(self, look: Look | None) -> Picture:
         """Return a look with the books of the same moment."""
-        return Picture(
-            look,
-            self._run.ledger(),
-            self._clock.now_ns(),
-            self._totals(),
-            time.process_time_ns(),
-        )
+        now_ns, totals = self._clock.now_ns(), self._totals()
+        if totals is not None:
+            self._trend.add(
+                Point(now_ns, totals.calls, totals.errors, totals.bytes_read, totals.bytes_written)
+            )
+        return Picture(look, self._run.ledger(), now_ns, totals, time.process_time_ns())
 
     def _totals(self) -> Totals | None:
         snapshot = None if self._stats is None else self._run.snapshot(self._stats)

@@ -50,7 +50,7 @@ def live(person: Person, spec: PipelineSpec, **options: object) -> int:
 
 
 def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> None:
-    person.when("ended", "q")
+    person.when("ended", "2").when("syscall ", "q")
     assert live(person, pipeline(STREAM), ledger_path=tmp_path / "books.json") == 0
     screen = person.saw[-1]
     assert screen[0].startswith(" ior  the test")
@@ -89,7 +89,9 @@ def test_a_terminal_that_goes_away_ends_the_run(person: Person, tmp_path: Path) 
 
 
 def test_a_filter_counts_the_retained_rows(person: Person) -> None:
-    person.when("ended", "f").when("filter:", "comm == 'cat'\r").when("rows match", "q")
+    person.when("ended", "2").when("syscall ", "f").when("filter:", "comm == 'cat'\r").when(
+        "rows match", "q"
+    )
     assert live(person, pipeline(STREAM)) == 0
     screen = person.saw[-1]
     assert "20 of 3,020 retained rows match" in screen[3]
@@ -98,7 +100,8 @@ def test_a_filter_counts_the_retained_rows(person: Person) -> None:
 
 
 def test_a_filter_without_a_stream_says_that_it_does_not_apply(person: Person) -> None:
-    person.when("ended", "f").when("filter:", "is_error\r").when("not applied here", "q")
+    person.when("ended", "2").when("syscall ", "f").when("filter:", "is_error\r")
+    person.when("not applied here", "q")
     assert live(person, pipeline()) == 0
     assert person.saw[-1][5].split()[:2] == ["read", "2,000"]
 
@@ -129,21 +132,21 @@ def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
     screen = "\n".join(person.saw[-1])
     assert "93.0%" in screen
     assert "Weather" in screen
-    assert all(name in person.saw[0][2] for name in ("1 Syscalls", "2 Files", "3 Processes"))
+    assert all(name in person.saw[0][2] for name in ("2 Syscalls", "3 Files", "4 Processes"))
 
 
 def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:
-    person.when("ended", "G").when("ended", "\r").when("20 of 3,020", "3")
+    person.when("ended", "2").when("syscall ", "G").when("syscall ", "\r").when("20 of 3,020", "4")
     person.when("cat", "\r").when(" › ", "\x7f").when("match", "\x7f").when("    3,020", "q")
     assert live(person, pipeline(STREAM)) == 0
-    assert 'syscall == "openat"' in person.saw[2][3]
-    assert "20 of 3,020 retained rows match" in person.saw[2][3]
-    assert person.saw[4][3].startswith(' filter syscall == "openat" › pid == 100')
+    assert 'syscall == "openat"' in person.saw[3][3]
+    assert "20 of 3,020 retained rows match" in person.saw[3][3]
+    assert person.saw[5][3].startswith(' filter syscall == "openat" › pid == 100')
     assert "filter" not in person.saw[-1][3]
 
 
 def test_the_pipeline_is_a_tab(person: Person) -> None:
-    person.when("ended", "5").when("made.out->live", "q")
+    person.when("ended", "6").when("made.out->live", "q")
     assert live(person, pipeline(STREAM)) == 0
     rows = {line.split()[0]: line.split() for line in person.saw[-1][4:12] if line.strip()}
     assert rows["stats"].count("3,020") == 1
@@ -210,7 +213,7 @@ def test_a_defect_in_drawing_restores_the_terminal(
         return line(tab, view, layout, row)
 
     monkeypatch.setattr(TableTab, "line", sometimes)
-    person.when("read ", "j")
+    person.when("read ", "2")
     with pytest.raises(AssertionError, match="a defect"):
         live(person, pipeline(source="ends = false"), ledger_path=tmp_path / "books.json")
     assert "\x1b[?1049l" in "".join(person.terminal.raw)

@@ -45,7 +45,8 @@ def test_start_keys_resize_and_quit(pipeline: str, tmp_path: Path) -> None:
     with Pty(pipeline, "--ledger", str(tmp_path / "books.json")) as pty:
         first = calls(pty.see("running"))
         pty.wait(lambda lines: calls(lines) > first + 1000)
-        assert pty.lines[3].split()[:2] == ["syscall", "calls"]
+        pty.child.send("2")
+        pty.wait(lambda lines: lines[3].split()[:2] == ["syscall", "calls"])
         pty.child.send("s")
         pty.see("syscall▲")
         pty.child.send("f")

@@ -8,6 +8,7 @@ from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab
+from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, SyscallsTab
@@ -16,6 +17,7 @@ from ior.ui.tabs.texts import TextTab
 
 TABS: tuple[type[AnyTab], ...] = (
     FlameTab,
+    OverviewTab,
     SyscallsTab,
     FilesTab,
     ProcessesTab,
@@ -30,6 +32,7 @@ OVER: tuple[type[AnyTab], ...] = (TextTab,)
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Everywhere", KEYS),
     ("In Flame", FlameTab.keys),
+    ("In Overview", OverviewTab.keys),
     ("In Latency", LatencyTab.keys),
     ("In tables", TableTab.keys),
     ("In help, warnings and output", TextTab.keys),

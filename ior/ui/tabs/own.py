@@ -11,7 +11,7 @@ from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.stats import NAMES
 from ior.ui.tabs.table import TableTab
 
-SHOWN = (*NAMES.values(), "Latency")
+SHOWN = (*NAMES.values(), "Latency", "Totals")
 """Tables of the first `stats` node that other tabs show, in their ways."""
 
 
