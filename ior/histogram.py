@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 BUCKETS = 1 + 63 * 16  # bucket 0 holds the value 0; values are 0 to 2^63 - 1
 _FIRST = 1023 * 16 - 1  # what the float's top 16 bits are for 1, less bucket 1
-_STEP = 16  # the 2-D form widens by whole powers of two
+_STEP = 64  # the 2-D form widens by whole multiples: rarely, as it copies
 
 
 def bucket_of(values: Array) -> npt.NDArray[np.intp]:
@@ -100,6 +100,12 @@ class Histogram:
         )
         self._extend(int(values.min()), int(values.max()))
 
+    def add_counts(self, buckets: Array, counts: Array, least: int, greatest: int) -> None:
+        """Count values that were counted before, `least` and `greatest` among them."""
+        if len(buckets):
+            np.add.at(self._counts, buckets, counts.astype(np.int64))
+            self._extend(least, greatest)
+
     def _extend(self, least: int, greatest: int) -> None:
         self._least = least if self._least is None else min(self._least, least)
         self._greatest = greatest if self._greatest is None else max(self._greatest, greatest)
@@ -137,16 +143,26 @@ class Histograms:
         self._counts: Array = np.zeros((0, 0), np.uint32)
         self._added = 0
 
-    def add(self, numbers: Array, buckets: Array) -> None:
-        """Count one value for each of `numbers` (intp, shape (n,)), in `buckets` (the same)."""
+    def add(self, numbers: Array, buckets: Array, counts: Array | None = None) -> None:
+        """Count a value for each of `numbers` (intp, shape (n,)), in `buckets` (the same).
+
+        Each counts as often as `counts` says, once without.
+        """
         if not len(numbers):
             return
         self._reserve(int(numbers.max()) + 1, int(buckets.min()), int(buckets.max()) + 1)
-        self._widen(len(numbers))
+        self._widen(len(numbers) if counts is None else int(counts.sum()))
         cells = numbers * self._counts.shape[1]
         cells += buckets
         cells -= self._low
-        np.add.at(self._counts.reshape(-1), cells, self._counts.dtype.type(1))
+        dtype = self._counts.dtype
+        added = dtype.type(1) if counts is None else counts.astype(dtype)
+        np.add.at(self._counts.reshape(-1), cells, added)
+
+    def cells(self) -> tuple[Array, Array, Array]:
+        """Return what is not empty: numbers (ascending), buckets and counts, of one length."""
+        numbers, columns = np.nonzero(self._counts)
+        return numbers, columns + self._low, self._counts[numbers, columns]
 
     def _widen(self, added: int) -> None:
         self._added += added

@@ -38,6 +38,7 @@ BUILTIN = {
     "stats": "ior.stages.stats:Stats",
     "flamegraph": "ior.stages.flamegraph:Flamegraph",
     "stream": "ior.stages.stream:Stream",
+    "history": "ior.stages.history:History",
     "csv": "ior.sinks.csv:Csv",
     "folded": "ior.sinks.folded:Folded",
     "report": "ior.sinks.report:Report",

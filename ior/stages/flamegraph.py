@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import RAW, Batch, Origin, Schema, decoder
+from ior.calls import RAW, Batch, Schema, decoder
 from ior.errors import SpecError
 from ior.findings import Code, Problem, choice
-from ior.names import Names
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
-from ior.stages.keys import KeyIndex, Numbers
+from ior.stages.groups import Groups
+from ior.stages.keys import Combinations, Numbers
 
 Array = npt.NDArray[Any]
 Weight = Literal["calls", "latency", "gap", "bytes"]
@@ -36,15 +36,13 @@ NO_FILE = "[no file]"  # the frame of a call whose stack would have none
 UNKNOWN = "[unknown]"  # the frame of a command without a name
 _ROOT, _OTHER = 0, 1  # node numbers
 _SHOWN = 50  # rows of the table
-_PREFIX_BITS = 32
 _ONE = np.int64(1)
 
 
 class _Level(NamedTuple):
-    """Where a frame comes from: the column, the bits of its values, its frames' texts."""
+    """Where a frame comes from: the column, and its frames' texts."""
 
     column: str
-    bits: int
     frames: Callable[[Batch, list[int]], list[tuple[str, ...]]]
 
 
@@ -102,13 +100,13 @@ def _any(name: str) -> Callable[[Batch, list[int]], list[tuple[str, ...]]]:
 
 
 _LEVELS = {
-    "comm": _Level("comm", 32, _texts),
-    "pid": _Level("pid", 32, _numbers),
-    "tid": _Level("tid", 32, _numbers),
-    "syscall": _Level("syscall", 16, _syscalls),
-    "family": _Level("family", 8, _families),
-    "path": _Level("file", 32, _paths),
-    "errno": _Level("errno", 16, _errnos),
+    "comm": _Level("comm", _texts),
+    "pid": _Level("pid", _numbers),
+    "tid": _Level("tid", _numbers),
+    "syscall": _Level("syscall", _syscalls),
+    "family": _Level("family", _families),
+    "path": _Level("file", _paths),
+    "errno": _Level("errno", _errnos),
 }
 
 
@@ -250,13 +248,9 @@ class Flamegraph(Stage):
 
     def __init__(self, config: FlamegraphConfig) -> None:
         super().__init__(config)
-        self._levels = [_LEVELS.get(name) or _Level(name, 64, _any(name)) for name in config.stack]
+        self._levels = [_LEVELS.get(name) or _Level(name, _any(name)) for name in config.stack]
         self._tree = _Tree(config.max_nodes)
-        self._index = KeyIndex()
-        self._prefixes = [KeyIndex() for _ in self._levels]
-        self._wide = [KeyIndex() for _ in self._levels]
-        self._prefix_count = 0
-        self._scope: tuple[Names, Origin] | None = None
+        self._stacks = Combinations([level.column for level in self._levels])
         self._sums = np.zeros((len(WEIGHTS), 1024), np.int64)
         self._last: FlameSnapshot | None = None
 
@@ -276,68 +270,30 @@ class Flamegraph(Stage):
         ]
         if problems:
             raise SpecError.of(problems)
-        self._levels = [
-            level._replace(bits=8 * np.dtype(by_name[level.column].dtype).itemsize)
-            for level in self._levels
-        ]
         return super().connect(takes)
 
     def process(self, batch: Batch) -> None:
         """Add a batch of calls."""
+        durations = (np.maximum(batch[name], 0) for name in ("latency_ns", "gap_ns"))  # -1 is none
+        self._count(batch, _ONE, *durations, batch["bytes"])
+
+    def add(self, groups: Groups) -> None:
+        """Add calls that were added up by group; `stack` must be of columns that groups have."""
+        self._count(
+            groups.keys, *(groups[name] for name in ("calls", "latency_ns", "gap_ns", "bytes"))
+        )
+
+    def _count(self, batch: Batch, *weights: Any) -> None:
+        """Add a row's weights, in the order of `WEIGHTS`, at the end of its stack."""
         self._last = None
-        nodes = self._index.resolve(self._keys(batch), lambda rows: self._place(batch, rows))
+        nodes = self._stacks.resolve(batch, lambda rows: self._place(batch, rows))
         if len(self._tree.names) > self._sums.shape[1]:
             room = max(len(self._tree.names), 2 * self._sums.shape[1])
             grown = np.zeros((len(WEIGHTS), room), np.int64)
             grown[:, : self._sums.shape[1]] = self._sums
             self._sums = grown
-        calls, latency, gap, size = self._sums
-        np.add.at(calls, nodes, _ONE)
-        np.add.at(latency, nodes, np.maximum(batch["latency_ns"], 0))  # an empty one is -1
-        np.add.at(gap, nodes, np.maximum(batch["gap_ns"], 0))
-        np.add.at(size, nodes, batch["bytes"])
-
-    def _keys(self, batch: Batch) -> npt.NDArray[np.uint64]:
-        """Return one number a call that tells its stack, as long as names stay the same.
-
-        Columns are packed into 64 bits; where they do not fit, those before are replaced
-        by the number of their combination.
-        """
-        scope = self._scope
-        if scope is None or batch.names is not scope[0] or batch.origin != scope[1]:
-            self._scope = (batch.names, batch.origin)
-            self._forget()
-        if self._prefix_count >> (_PREFIX_BITS - 1):
-            self._forget()
-        keys, bits = self._values(batch, 0)
-        for i in range(1, len(self._levels)):
-            values, width = self._values(batch, i)
-            if bits + width > 64:
-                keys = self._prefixes[i].resolve(keys, self._number).astype(np.uint64)
-                bits = _PREFIX_BITS
-            keys = (keys << np.uint64(width)) | values
-            bits += width
-        return keys
-
-    def _values(self, batch: Batch, i: int) -> tuple[Array, int]:
-        """Return the values of a level as uint64, and their bits; wide ones are numbered."""
-        level, values = self._levels[i], batch[self._levels[i].column]
-        if level.bits > _PREFIX_BITS:
-            wide = self._wide[i].resolve(values.astype(np.uint64), self._number)
-            return wide.astype(np.uint64), _PREFIX_BITS
-        if values.dtype.kind == "i":
-            values = values.view(f"u{values.dtype.itemsize}")
-        return values.astype(np.uint64), level.bits
-
-    def _forget(self) -> None:
-        for index in (self._index, *self._prefixes, *self._wide):
-            index.clear()
-        self._prefix_count = 0
-
-    def _number(self, rows: Array) -> range:
-        start = self._prefix_count
-        self._prefix_count += len(rows)
-        return range(start, self._prefix_count)
+        for sums, values in zip(self._sums, weights, strict=True):
+            np.add.at(sums, nodes, values)
 
     def _place(self, batch: Batch, rows: Array) -> list[int]:
         columns = [

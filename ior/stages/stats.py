@@ -14,6 +14,7 @@ from ior.calls import Batch, Schema
 from ior.histogram import Histogram, HistogramSnapshot
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
+from ior.stages.groups import Groups
 from ior.stages.tables import KeyedTable, Sample, check_key, keyed
 
 
@@ -126,25 +127,39 @@ class Stats(Stage):
         if not len(batch):
             return
         sample = Sample(batch)
+        self._count(batch, sample, len(batch))
+        self._latency.add(sample.latency, sample.buckets)
+        enter, latency = batch["time_ns"].view(np.int64), batch["latency_ns"]
+        self._span(int(enter.min()), int((enter + np.maximum(latency, 0)).max()))
+
+    def add(self, groups: Groups) -> None:
+        """Count calls that were added up by group."""
+        self._last = None
+        if not len(groups):
+            return
+        sample = Sample.of(groups)
+        self._count(groups.keys, sample, groups.calls)
+        if len(sample.latency):
+            least, greatest = int(sample.bounds[0].min()), int(sample.bounds[1].max())
+            self._latency.add_counts(sample.buckets, groups.latency.counts, least, greatest)
+        self._span(groups.first_ns, groups.last_ns)
+
+    def _count(self, batch: Batch, sample: Sample, calls: int) -> None:
         for table in self._tables.values():
             table.add(batch, sample)
-        self._latency.add(sample.latency, sample.buckets)
-        size, gap, nr = sample.bytes, batch["gap_ns"], batch["syscall"]
+        size, nr = sample.bytes, batch["syscall"]
         reads, writes = _directions(batch.origin.arch)
         self._totals += (
-            len(batch),
-            len(sample.failed),
+            calls,
+            len(sample.failed) if sample.groups is None else sample.errors.sum(),
             size.sum(),
             size.dot(reads[nr]),
             size.dot(writes[nr]),
             sample.latency.sum(),
-            np.maximum(gap, 0).sum(),  # an empty gap is -1
+            sample.gap.sum(),
         )
-        self._span(batch)
 
-    def _span(self, batch: Batch) -> None:
-        enter, latency = batch["time_ns"].view(np.int64), batch["latency_ns"]
-        first, last = int(enter.min()), int((enter + np.maximum(latency, 0)).max())
+    def _span(self, first: int, last: int) -> None:
         self._first_ns = first if self._first_ns is None else min(self._first_ns, first)
         self._last_ns = max(self._last_ns, last)
 

@@ -20,6 +20,7 @@ from ior.findings import Code, choice
 from ior.histogram import Histograms, bucket_of
 from ior.names import Names
 from ior.snapshots import Field, Table
+from ior.stages.groups import Groups
 from ior.stages.keys import KeyIndex, Numbers
 
 Array = npt.NDArray[Any]
@@ -38,16 +39,43 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class Sample:
-    """What every table needs of one batch, computed once."""
+    """What every table needs of one batch, computed once.
+
+    A row counts once (`calls` and `errors` are 1), or if the batch is the keys of groups, as
+    often as they have calls; then `groups` is not None.
+    """
+
+    groups: Groups | None = None
 
     def __init__(self, batch: Batch) -> None:
         latency = batch["latency_ns"]
+        self.calls: Any = _ONE  # of each row
         self.failed = np.flatnonzero(batch["is_error"])
-        self.bytes = batch["bytes"]
-        self.untimed = np.flatnonzero(latency < 0)  # calls that never return
-        self.timed = np.flatnonzero(latency >= 0) if len(self.untimed) else None
+        self.errors: Any = _ONE  # of each of `failed`
+        self.bytes, self.gap = batch["bytes"], np.maximum(batch["gap_ns"], 0)  # -1 is none
+        untimed = np.flatnonzero(latency < 0)  # calls that never return
+        self.untimed: tuple[Array, Any] = (untimed, _ONE)  # rows, and how many calls of each
+        self.timed = np.flatnonzero(latency >= 0) if len(untimed) else None
         self.latency = latency if self.timed is None else latency[self.timed]
+        self.bounds = (self.latency, self.latency)  # least and greatest of each timed row
         self.buckets = bucket_of(self.latency)
+
+    @classmethod
+    def of(cls, groups: Groups) -> Sample:
+        """Return what the calls of groups are, which are the rows of `groups.keys`."""
+        self = cls.__new__(cls)
+        self.groups, self.calls = groups, groups["calls"]
+        self.failed = np.flatnonzero(groups.keys["is_error"])
+        self.errors = self.calls[self.failed]
+        self.bytes, self.gap = groups["bytes"], groups["gap_ns"]
+        untimed = self.calls - groups["timed"]
+        rows = np.flatnonzero(untimed)
+        self.untimed = rows, untimed[rows]
+        self.timed = np.flatnonzero(groups["timed"])
+        self.latency = groups["latency_ns"][self.timed]
+        self.bounds = groups.bounds[0][self.timed], groups.bounds[1][self.timed]
+        self.buckets = groups.latency.buckets.astype(np.intp)
+        return self
 
 
 class Keys(ABC):
@@ -57,6 +85,7 @@ class Keys(ABC):
     the key is.
     """
 
+    columns: ClassVar[tuple[str, ...]]  # that make the key
     fields: ClassVar[tuple[Field, ...]]
     other: ClassVar[tuple[Any, ...]] = (OTHER,)
     none: ClassVar[tuple[Any, ...]] = ("-",)
@@ -91,6 +120,7 @@ class Keys(ABC):
 class BySyscall(Keys):
     """One row a syscall, by its user-visible name."""
 
+    columns = ("syscall",)
     fields = (Field("syscall", "text"),)
     _arch = ""
 
@@ -109,6 +139,7 @@ class BySyscall(Keys):
 class ByFile(Keys):
     """One row a text of `file`, whatever the file's state; calls without a file are keyless."""
 
+    columns = ("file",)
     fields = (Field("file", "text"),)
     _names: Names | None = None
 
@@ -129,6 +160,7 @@ class ByFile(Keys):
 class ByProcess(Keys):
     """One row a pid, with the command name of its latest call."""
 
+    columns = ("pid", "comm")
     fields = (Field("pid", "int"), Field("comm", "text"))
     other = (None, OTHER)
     none = (None, "-")
@@ -173,6 +205,7 @@ class ByColumn(Keys):
     def __init__(self, max_keys: int, name: str) -> None:
         super().__init__(max_keys)
         self._name = name
+        self.columns = (name,)  # type: ignore[misc]  # each has its own
         self.fields = (Field(name, "text"),)  # type: ignore[misc]  # each has its own
         self._scope: tuple[Names, Origin] | None = None
 
@@ -215,20 +248,35 @@ class KeyedTable:
 
     def add(self, batch: Batch, sample: Sample) -> None:
         """Count the calls of `batch`."""
-        rows = self._keys.rows(batch)
+        rows = self._rows(batch, sample.groups)
         if self._keys.used > self._sums.shape[1]:
             self._grow(max(self._keys.used, 2 * self._sums.shape[1]))
         calls, errors, size, total, untimed = self._sums
-        np.add.at(calls, rows, _ONE)
-        np.add.at(errors, rows[sample.failed], _ONE)
+        np.add.at(calls, rows, sample.calls)
+        np.add.at(errors, rows[sample.failed], sample.errors)
         np.add.at(size, rows, sample.bytes)
+        if sample.groups is not None:
+            spread = sample.groups.latency
+            self._histograms.add(rows[spread.groups], sample.buckets, spread.counts)
         if sample.timed is not None:
-            np.add.at(untimed, rows[sample.untimed], _ONE)
+            np.add.at(untimed, rows[sample.untimed[0]], sample.untimed[1])
             rows = rows[sample.timed]
         np.add.at(total, rows, sample.latency)
-        np.minimum.at(self._bounds[0], rows, sample.latency)
-        np.maximum.at(self._bounds[1], rows, sample.latency)
-        self._histograms.add(rows, sample.buckets)
+        np.minimum.at(self._bounds[0], rows, sample.bounds[0])
+        np.maximum.at(self._bounds[1], rows, sample.bounds[1])
+        if sample.groups is None:
+            self._histograms.add(rows, sample.buckets)
+
+    def _rows(self, batch: Batch, groups: Groups | None) -> Numbers:
+        """Return the row number of each row of `batch`; what groups have forgotten is REST."""
+        unknown = None if groups is None else groups.unknown(self._keys.columns)
+        if unknown is None:
+            return self._keys.rows(batch)
+        rows = np.full(len(batch), REST, np.intp)
+        known = np.flatnonzero(~unknown)
+        if len(known):
+            rows[known] = self._keys.rows(batch.select(known))
+        return rows
 
     def _values(self, rows: Array) -> list[tuple[Any, ...]]:
         """Return `VALUES` of some rows; durations are None where no call has a latency."""

@@ -26,6 +26,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "stats": {"by": ["file", "process", "pid", "errno"]},
     "flamegraph": {"stack": ["comm", "pid", "path", "syscall", "ret"]},
     "stream": {"rows": 50},
+    "history": {"mib": 1},
 }
 SINKS: dict[str, dict[str, Any]] = {"csv": {"path": "o"}, "capture": {"path": "o"}}
 LOOKING = {"report": {"path": "o"}, "folded": {"path": "o"}}

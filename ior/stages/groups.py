@@ -1,0 +1,381 @@
+"""Calls added up by what they have in common: a second's worth in a few hundred rows.
+
+A group is all calls of one command, process, syscall, error and file. Every table, frame and
+histogram of a span of time follows from its groups, and so does the same under a filter that
+asks for nothing else. `Grouping` adds calls up, `Groups` is what came of it, frozen.
+
+Groups fold to stay few: first their files are forgotten, then their processes. What is left
+is still exact; only what was forgotten cannot be told any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ior.calls import CALLS, Array, Batch, Column, Origin, Schema
+from ior.expr import Predicate
+from ior.histogram import Histograms, bucket_of
+from ior.names import Names
+from ior.stages.keys import Combinations, Numbers
+
+OTHER = "[other]"  # the text of what was forgotten
+NEVER = 9  # a level that no group folds to
+LEVELS = {
+    "comm": 2,
+    "pid": 2,
+    "syscall": NEVER,
+    "errno": NEVER,
+    "file": 1,
+    "old_file": 1,
+    "asked": 1,
+}
+"""The columns that make a group; each is forgotten in groups folded to that level or further."""
+
+SUMS = ("calls", "bytes", "timed", "latency_ns", "gapped", "gap_ns")
+"""What is added up, int64: `timed` and `gapped` count the calls that have a latency, a gap."""
+
+_FOLDED = Column("folded", "u1", "int", "how far the group is folded: 0, 1 or 2")
+_BY_NAME = {column.name: column for column in CALLS.columns}
+TEXTS = tuple(name for name in LEVELS if _BY_NAME[name].kind == "text")
+KEYS = Schema(
+    "groups",
+    (*(_BY_NAME[name] for name in LEVELS), _BY_NAME["is_error"], _BY_NAME["family"], _FOLDED),
+)
+"""The columns of the batch that says what each group is."""
+
+_MADE_OF = (*LEVELS, "folded")
+_DERIVED = {"is_error": ("errno",), "family": ("syscall",)}
+_ONE = np.int64(1)
+_NEVER_NS = np.iinfo(np.int64).max
+_BUCKET_BITS = 16
+
+
+class Spread(NamedTuple):
+    """The histograms of many groups: how many values of which group fell into which bucket.
+
+    Three columns of one length: group number (uint32, ascending), bucket (uint16), count.
+    """
+
+    groups: Array
+    buckets: Array
+    counts: Array
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the columns take."""
+        return self.groups.nbytes + self.buckets.nbytes + self.counts.nbytes
+
+    def renumbered(self, numbers: Numbers) -> Spread:
+        """Give the groups other numbers; those that become one are added up."""
+        cells = (numbers[self.groups] << _BUCKET_BITS) | self.buckets
+        distinct, inverse = np.unique(cells, return_inverse=True)
+        counts = np.zeros(len(distinct), np.int64)
+        np.add.at(counts, inverse, self.counts)
+        groups = (distinct >> _BUCKET_BITS).astype(np.uint32)
+        return Spread(groups, (distinct & ((1 << _BUCKET_BITS) - 1)).astype(np.uint16), counts)
+
+    def chosen(self, mask: Array) -> Spread:
+        """Keep the groups where `mask` holds, numbered anew without gaps."""
+        kept = mask[self.groups]
+        numbers = np.cumsum(mask) - 1
+        groups = numbers[self.groups[kept]].astype(np.uint32)
+        return Spread(groups, self.buckets[kept], self.counts[kept])
+
+
+class Groups:
+    """Calls of a span of time, added up by group. Nothing in it ever changes.
+
+    `keys` says what each group is (`KEYS`); `sums` has shape (len(SUMS), groups), `bounds`
+    the least and the greatest latency of each (2, groups), meaningless where `timed` is 0.
+    `first_ns` is the earliest entry, `last_ns` the latest entry or return.
+    """
+
+    __slots__ = ("bounds", "first_ns", "gap", "keys", "last_ns", "latency", "sums")
+
+    def __init__(
+        self, keys: Batch, sums: Array, bounds: Array, spreads: tuple[Spread, Spread],
+        span_ns: tuple[int, int],
+    ) -> None:  # fmt: skip
+        self.keys, self.sums, self.bounds = keys, sums, bounds
+        self.latency, self.gap = spreads
+        self.first_ns, self.last_ns = span_ns
+        for array in (sums, bounds, *self.latency, *self.gap):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one of `SUMS`, by group."""
+        return self.sums[SUMS.index(name)]  # type: ignore[no-any-return]  # an Array is Any inside
+
+    @property
+    def calls(self) -> int:
+        """How many calls were added up."""
+        return int(self["calls"].sum())
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the columns take."""
+        spreads = self.latency.nbytes + self.gap.nbytes
+        return self.keys.nbytes() + self.sums.nbytes + self.bounds.nbytes + spreads
+
+    def unknown(self, columns: Sequence[str] | frozenset[str]) -> Array | None:
+        """Return which groups have forgotten one of `columns`, None where none has."""
+        level = min((LEVELS[name] for name in _sources(columns)), default=NEVER)
+        mask = self.keys["folded"] >= level
+        return mask if mask.any() else None
+
+    def matching(self, where: Predicate) -> tuple[Groups, int]:
+        """Return the groups that a filter means, and the calls of which it cannot be told.
+
+        Raises KeyError for a filter that asks for more than `can_tell` allows.
+        """
+        unknown = self.unknown(where.columns)
+        mask = where(self.keys)
+        if unknown is None:
+            return self.chosen(mask), 0
+        return self.chosen(mask & ~unknown), int(self["calls"][unknown].sum())
+
+    def chosen(self, mask: Array) -> Groups:
+        """Return the groups where `mask` holds."""
+        if mask.all():
+            return self
+        spreads = (self.latency.chosen(mask), self.gap.chosen(mask))
+        span = (self.first_ns, self.last_ns)
+        return Groups(
+            self.keys.select(mask), self.sums[:, mask], self.bounds[:, mask], spreads, span
+        )
+
+    def folded(self, keep: int) -> Groups:
+        """Return the same calls in fewer groups.
+
+        Of those with a file the `keep` of most calls stay, then of those with a process alone;
+        those without either are at most one a syscall and error.
+        """
+        groups = self
+        for level in (1, 2):
+            rows = np.flatnonzero(groups.keys["folded"] == level - 1)
+            if len(rows) > keep:
+                order = np.argsort(-groups["calls"][rows], kind="stable")
+                groups = groups._forget(rows[order[keep:]], level)
+        return groups
+
+    def _forget(self, rows: Array, level: int) -> Groups:
+        columns = {name: self.keys[name].copy() for name in _MADE_OF}
+        columns["folded"][rows] = level
+        for name, at in LEVELS.items():
+            if at <= level:
+                columns[name][rows] = self.keys.names.intern(OTHER) if name in TEXTS else 0
+        keys = _keys(columns, self.keys.names, self.keys.origin)
+        return _merged(keys, self)
+
+    def recoded(self, codes: Array, names: Names) -> Groups:
+        """Return the same with text `i` of its dictionary as text `codes[i]` of `names`."""
+        columns = {name: self.keys[name] for name in _MADE_OF}
+        columns |= {name: codes[columns[name]] for name in TEXTS}
+        keys = _keys(columns, names, self.keys.origin)
+        spreads, span = (self.latency, self.gap), (self.first_ns, self.last_ns)
+        return Groups(keys, self.sums, self.bounds, spreads, span)
+
+
+def can_tell(where: Predicate) -> bool:
+    """Return whether groups say enough for a filter."""
+    return _sources(where.columns) <= LEVELS.keys()
+
+
+def _sources(columns: Sequence[str] | frozenset[str]) -> set[str]:
+    """Return the columns from which `columns` follow."""
+    return {source for name in columns for source in _DERIVED.get(name, (name,))}
+
+
+def joined(parts: Sequence[Groups]) -> Iterator[Groups]:
+    """Yield the groups of many spans one after the other, in as few `Groups` as can hold them.
+
+    A group may then occur more than once.
+    """
+    rest = list(parts)
+    while rest:
+        first = rest[0]
+        alike = [p for p in rest if _alike(p, first)]
+        rest = [p for p in rest if not _alike(p, first)]
+        yield _joined(alike)
+
+
+def merged(parts: Sequence[Groups]) -> Groups:
+    """Return many spans as one, each group once. Raises ValueError for different dictionaries."""
+    if any(not _alike(part, parts[0]) for part in parts):
+        raise ValueError("groups of different hosts or names cannot be merged")
+    whole = _joined(parts)
+    return _merged(whole.keys, whole)
+
+
+def _alike(one: Groups, other: Groups) -> bool:
+    return one.keys.names is other.keys.names and one.keys.origin == other.keys.origin
+
+
+def _joined(parts: Sequence[Groups]) -> Groups:
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: np.concatenate([p.keys[name] for p in parts]) for name in _MADE_OF}
+    starts = np.cumsum([0, *map(len, parts)])
+    return Groups(
+        _keys(columns, parts[0].keys.names, parts[0].keys.origin),
+        np.hstack([p.sums for p in parts]),
+        np.hstack([p.bounds for p in parts]),
+        (_stacked([p.latency for p in parts], starts), _stacked([p.gap for p in parts], starts)),
+        (min(p.first_ns for p in parts), max(p.last_ns for p in parts)),
+    )
+
+
+def _stacked(spreads: Sequence[Spread], starts: Array) -> Spread:
+    numbers = [s.groups + start for s, start in zip(spreads, starts.tolist(), strict=False)]
+    return Spread(
+        np.concatenate(numbers).astype(np.uint32),
+        np.concatenate([s.buckets for s in spreads]),
+        np.concatenate([s.counts for s in spreads]),
+    )
+
+
+def _merged(keys: Batch, groups: Groups) -> Groups:
+    """Add up groups whose `keys` are equal."""
+    made = 0
+
+    def number(rows: Array) -> range:
+        nonlocal made
+        made += len(rows)
+        return range(made - len(rows), made)
+
+    numbers = Combinations(_MADE_OF).resolve(keys, number)
+    _, first = np.unique(numbers, return_index=True)
+    sums = np.zeros((len(SUMS), made), np.int64)
+    for total, values in zip(sums, groups.sums, strict=True):
+        np.add.at(total, numbers, values)
+    bounds = _no_bounds(made)
+    np.minimum.at(bounds[0], numbers, groups.bounds[0])
+    np.maximum.at(bounds[1], numbers, groups.bounds[1])
+    spreads = (groups.latency.renumbered(numbers), groups.gap.renumbered(numbers))
+    columns = {name: keys[name][first] for name in _MADE_OF}
+    own = _keys(columns, keys.names, keys.origin)
+    return Groups(own, sums, bounds, spreads, (groups.first_ns, groups.last_ns))
+
+
+def _keys(columns: dict[str, Array], names: Names, origin: Origin) -> Batch:
+    made = {**columns, "is_error": columns["errno"] != 0}
+    return Batch(KEYS, made, names, origin)
+
+
+def _no_bounds(groups: int) -> npt.NDArray[np.int64]:
+    return np.repeat(np.array([[_NEVER_NS], [-1]], np.int64), groups, axis=1)
+
+
+class Grouping:
+    """Adds calls of one host up by group; texts go into a dictionary of one's own.
+
+    The first `max_groups` groups are kept in full. Calls of further ones are added up without
+    their files, and when there are as many of those again, without their processes.
+    """
+
+    def __init__(self, names: Names, origin: Origin, max_groups: int) -> None:
+        self.origin = origin
+        self._names, self._max = names, max_groups
+        self._fine = Combinations(tuple(LEVELS))
+        self._coarse = Combinations([name for name, level in LEVELS.items() if level > 1])
+        self._numbers: dict[tuple[int, ...], int] = {}  # by the values of `_MADE_OF`
+        self._sums = np.zeros((len(SUMS), 0), np.int64)
+        self._bounds = _no_bounds(0)
+        self._latency, self._gap = Histograms(), Histograms()
+        self._first_ns, self._last_ns = _NEVER_NS, 0
+        self._other = names.intern(OTHER)
+
+    def add(self, batch: Batch) -> None:
+        """Count the calls of a batch."""
+        numbers = self._fine.resolve(batch, lambda rows: self._place(batch, rows))
+        if len(self._numbers) > self._sums.shape[1]:
+            self._grow(max(len(self._numbers), 2 * self._sums.shape[1], 64))
+        calls, size, timed, latency, gapped, gap = self._sums
+        np.add.at(calls, numbers, _ONE)
+        np.add.at(size, numbers, batch["bytes"])
+        rows, values = _present(numbers, batch["latency_ns"])
+        np.add.at(timed, rows, _ONE)
+        np.add.at(latency, rows, values)
+        np.minimum.at(self._bounds[0], rows, values)
+        np.maximum.at(self._bounds[1], rows, values)
+        self._latency.add(rows, bucket_of(values))
+        rows, values = _present(numbers, batch["gap_ns"])
+        np.add.at(gapped, rows, _ONE)
+        np.add.at(gap, rows, values)
+        self._gap.add(rows, bucket_of(values))
+        enter = batch["time_ns"].view(np.int64)
+        self._first_ns = min(self._first_ns, int(enter.min()))
+        returned = int((enter + np.maximum(batch["latency_ns"], 0)).max())
+        self._last_ns = max(self._last_ns, returned)
+
+    def _grow(self, room: int) -> None:
+        added = room - self._sums.shape[1]
+        self._sums = np.hstack([self._sums, np.zeros((len(SUMS), added), np.int64)])
+        self._bounds = np.hstack([self._bounds, _no_bounds(added)])
+
+    def _place(self, batch: Batch, rows: Array) -> Sequence[int]:
+        room = max(self._max - len(self._numbers), 0)
+        cells = zip(*self._values(batch, rows[:room], tuple(LEVELS)), strict=True)
+        found = [self._number((*values, 0)) for values in cells]
+        if len(rows) <= room:
+            return found
+        rest = batch.select(rows[room:])
+        folded = self._coarse.resolve(rest, lambda new: self._place_folded(rest, new))
+        return [*found, *folded.tolist()]
+
+    def _place_folded(self, batch: Batch, rows: Array) -> list[int]:
+        kept = [name for name, level in LEVELS.items() if level > 1]
+        other = self._other
+        found = []
+        for values in zip(*self._values(batch, rows, kept), strict=True):
+            comm, pid, nr, errno = values
+            cell = (comm, pid, nr, errno, other, other, other, 1)
+            if cell not in self._numbers and len(self._numbers) >= 2 * self._max:
+                cell = (other, 0, nr, errno, other, other, other, 2)
+            found.append(self._number(cell))
+        return found
+
+    def _values(self, batch: Batch, rows: Array, columns: Sequence[str]) -> list[list[int]]:
+        intern, texts = self._names.intern, batch.names.texts
+        found = []
+        for name in columns:
+            values = batch[name][rows].tolist()
+            if name in TEXTS:
+                values = [intern(text) for text in texts(values)]
+            found.append(values)
+        return found
+
+    def _number(self, cell: tuple[int, ...]) -> int:
+        return self._numbers.setdefault(cell, len(self._numbers))
+
+    def groups(self) -> Groups:
+        """Return what was added up until now."""
+        used = len(self._numbers)
+        cells = np.array(list(self._numbers), np.int64).reshape(used, len(_MADE_OF)).T
+        dtypes = {column.name: column.dtype for column in KEYS.columns}
+        columns = {n: c.astype(dtypes[n]) for n, c in zip(_MADE_OF, cells, strict=True)}
+        return Groups(
+            _keys(columns, self._names, self.origin),
+            self._sums[:, :used].copy(),
+            self._bounds[:, :used].copy(),
+            (_spread(self._latency), _spread(self._gap)),
+            (self._first_ns, self._last_ns),
+        )
+
+
+def _present(numbers: Numbers, values: Array) -> tuple[Any, Array]:
+    """Leave out the calls that have no such duration (-1)."""
+    kept = values >= 0
+    return (numbers, values) if kept.all() else (numbers[kept], values[kept])
+
+
+def _spread(histograms: Histograms) -> Spread:
+    groups, buckets, counts = histograms.cells()
+    return Spread(groups.astype(np.uint32), buckets.astype(np.uint16), counts.astype(np.uint32))
