@@ -17,7 +17,8 @@ class Field(msgspec.Struct, frozen=True):
     """One column of a table.
 
     `kind` says how it is written for people: `text` (from traced programs, to be
-    sanitised), `count`, `duration` (ns), `size` (bytes), `ratio` (0 to 1), `int`.
+    sanitised), `count`, `duration` (ns), `size` (bytes), `ratio` (0 to 1), `rate`
+    (a second), `int`.
     """
 
     name: str

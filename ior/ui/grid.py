@@ -14,11 +14,11 @@ import msgspec
 
 from ior.snapshots import Field, Table
 from ior.text import fit, sanitise, width
-from ior.units import format_count, format_duration, format_size
+from ior.units import format_count, format_duration, format_rate, format_size
 
 KEY_KINDS = ("text", "int")  # the leading fields of these kinds name a row
 KEY_MIN, KEY_SHARE, SEPARATOR = 12, 0.4, 2
-_FIXED = {"duration": 10, "size": 10, "ratio": 7}
+_FIXED = {"duration": 10, "size": 10, "ratio": 7, "rate": 10}
 _PATHS = ("file", "old_file", "asked", "path")  # the end of these says more than the start
 
 
@@ -44,10 +44,14 @@ class Grid(msgspec.Struct, frozen=True):
     widths: tuple[int, ...]
     keys: int
     sort: Sort
+    bars: tuple[int, float] | None = None  # the column that has bars, and its greatest value
 
 
-def arrange(table: Table, sort: Sort) -> Grid:
-    """Sort a table's rows and measure its columns; empty cells sort last."""
+def arrange(table: Table, sort: Sort, held: Grid | None = None) -> Grid:
+    """Sort a table's rows and measure its columns; empty cells sort last.
+
+    With `held`, rows that it has keep their order, and new ones come after them.
+    """
     rows = tuple(table.rows)
     names = [field.name for field in table.fields]
     if sort.field in names:
@@ -56,7 +60,23 @@ def arrange(table: Table, sort: Sort) -> Grid:
         rows = rows[::-1]
     measured = rows if table.rest is None else (*rows, table.rest)
     widths = tuple(_measure(field, i, measured) for i, field in enumerate(table.fields))
-    return Grid(table, rows, widths, key_count(table.fields), sort)
+    keys = key_count(table.fields)
+    if held is not None and held.sort == sort and held.table.fields == table.fields:
+        place = {row[:keys]: i for i, row in enumerate(held.rows)}
+        rows = tuple(sorted(rows, key=lambda row: place.get(row[:keys], len(place))))
+    return Grid(table, rows, widths, keys, sort, _bars(table, sort, keys, rows))
+
+
+def _bars(
+    table: Table, sort: Sort, keys: int, rows: tuple[tuple[Any, ...], ...]
+) -> tuple[int, float] | None:
+    """Return which column has bars: the sorted one, or the first that is no key."""
+    names = [field.name for field in table.fields]
+    at = names.index(sort.field) if sort.field in names else keys
+    if at < keys or at >= len(names) or table.fields[at].kind not in _FORMATS:
+        return None
+    most = max((row[at] for row in rows if row[at] is not None), default=0)
+    return (at, most) if most > 0 else None
 
 
 def _sorted(
@@ -102,6 +122,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "duration": lambda ns: format_duration(int(ns)),
     "size": lambda size: format_size(int(size)),
     "ratio": _ratio,
+    "rate": format_rate,
 }
 
 

@@ -111,7 +111,7 @@ SCROLL: tuple[Key, ...] = (
     Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down"),
     Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up"),
     Key(Action.PAGE_DOWN, ("pagedown",), "PgDn", "", "one page down"),
-    Key(Action.FIRST, ("g", "home"), "g Home", "", "to the first row, and stay there"),
+    Key(Action.FIRST, ("g", "home"), "g Home", "", "to the first row, whichever it comes to be"),
     Key(Action.LAST, ("G", "end"), "G End", "", "to the last row"),
 )
 """The lines of a tab whose body is a list."""

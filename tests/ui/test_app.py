@@ -54,9 +54,9 @@ def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> 
     assert live(person, pipeline(STREAM), ledger_path=tmp_path / "books.json") == 0
     screen = person.saw[-1]
     assert screen[0].startswith(" ior  the test")
-    assert screen[4].split()[:3] == ["read", "2,000", "0"]
-    assert screen[5].split()[:3] == ["write", "1,000", "0"]
-    assert screen[6].split()[:3] == ["openat", "20", "20"]
+    assert screen[4].split()[:3] == ["read", "2,000", "██████"]
+    assert screen[5].split()[:3] == ["write", "1,000", "███"]
+    assert screen[6].split()[:2] == ["openat", "20"]
     books = json.loads((tmp_path / "books.json").read_bytes())
     assert books["closed"] is True
     assert books["stages"]["stats"]["consumed"] == 3020
@@ -95,7 +95,7 @@ def test_a_filter_counts_the_retained_rows(person: Person) -> None:
     assert live(person, pipeline(STREAM)) == 0
     screen = person.saw[-1]
     assert "20 of 3,020 retained rows match" in screen[3]
-    assert screen[5].split()[:3] == ["openat", "20", "20"]
+    assert screen[5].split()[:4] == ["openat", "20", "██████", "20"]
     assert screen[6].strip() == ""
 
 

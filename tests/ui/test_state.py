@@ -136,13 +136,23 @@ def test_reverse_turns_the_order_and_empty_cells_stay_last() -> None:
     assert shown(after(tick(small), Action.REVERSE)) == ["c", "b", "a"]
 
 
-def test_the_cursor_stays_on_its_row_when_the_order_changes() -> None:
+def test_rows_do_not_jump_while_one_looks() -> None:
     state = running(Action.DOWN, Action.DOWN)
     assert layout(state).grid.rows[view(state).cursor][0] == "openat"
-    turned = replace(table(30), rows=table(30).rows[::-1])
-    state = after(tick(turned, 1), state=state)
-    assert (view(state).cursor, layout(state).grid.rows[view(state).cursor][0]) == (27, "openat")
-    assert view(state).top <= 27 < view(state).top + layout(state).page
+    rows = (("new", *table(1).rows[0][1:]), *table(30).rows[::-1])
+    state = after(tick(replace(table(30), rows=rows), 1), state=state)
+    assert (view(state).cursor, shown(state)[2]) == (2, "openat")
+    assert shown(state) == [*(row[0] for row in table(30).rows), "new"]
+    assert (
+        shown(after(Action.FIRST, tick(replace(table(30), rows=rows), 2), state=state))[0] == "new"
+    )
+
+
+def test_the_cursor_follows_its_row_to_another_order() -> None:
+    state = running(Action.DOWN, Action.DOWN, Action.SORT)
+    assert layout(state).grid.rows[view(state).cursor][0] == "openat"
+    assert view(state).cursor == shown(state).index("openat") != 2
+    assert view(state).top <= view(state).cursor < view(state).top + layout(state).page
 
 
 def test_the_first_row_is_followed_and_not_its_name() -> None:
@@ -261,6 +271,15 @@ def test_rates_are_of_the_last_second_then_of_the_whole() -> None:
 
 def test_every_action_has_a_key() -> None:
     assert {key.action for _, lines in CHAPTERS for key in lines} == set(Action)
+
+
+def test_the_column_that_rows_go_by_has_bars() -> None:
+    grid = layout(running()).grid
+    assert grid.bars == (1, 200_000)
+    state = running(*[Action.SORT] * 4)
+    assert view(state).sort.field == "bytes"
+    assert layout(state).grid.bars == (3, 200_000 * 512)
+    assert layout(running(Action.SORT)).grid.bars is None  # by name
 
 
 EVENTS = st.one_of(

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ior.snapshots import Snapshot, Table
+from msgspec.structs import replace
+
+from ior.snapshots import Field, Snapshot, Table
 from ior.stages.stats import Stats, StatsSnapshot
-from ior.ui.sight import Nodes
+from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import AnyTab
-from ior.ui.tabs.table import TableTab
+from ior.ui.tabs.table import TableTab, TableView
 
+SPAN_NS = 1_000_000_000  # rates are means over about this
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
 
 
 class StatsTab(TableTab):
-    """Shows the table of a `stats` node by `key`."""
+    """Shows the table of a `stats` node by `key`, with a rate of late for each row.
+
+    It remembers what it saw in the last second. Rates are of all calls: with a filter, which
+    is of retained rows, there are none.
+    """
 
     key = ""
 
     def __init__(self, node: str) -> None:
         super().__init__(NAMES[self.key], node, 0)
+        self._seen: deque[tuple[int, Mapping[Any, int]]] = deque()
 
     @classmethod
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
@@ -29,9 +39,38 @@ class StatsTab(TableTab):
         kept = isinstance(config, Stats.Config) and cls.key in config.by
         return [cls(node)] if node is not None and kept else []
 
+    def look(self, sight: Sight, view: TableView) -> Table | None:
+        """Return the table of this moment, with rates after the calls."""
+        table = super().look(sight, view)
+        if table is None or sight.where is not None:
+            return table
+        return rated(table, sight.now_ns, self._seen)
+
     def table(self, snapshot: Snapshot) -> Table | None:
         """Pick the table."""
         return snapshot.by.get(self.key) if isinstance(snapshot, StatsSnapshot) else None
+
+
+def rated(table: Table, now_ns: int, seen: deque[tuple[int, Mapping[Any, int]]]) -> Table:
+    """Return a table with a column of calls a second since about a second ago.
+
+    `seen` is what was seen of late: when, and the calls by the first field.
+    """
+    at = [field.name for field in table.fields].index("calls")
+    while len(seen) > 1 and seen[1][0] <= now_ns - SPAN_NS:
+        seen.popleft()
+    then_ns, before = seen[0] if seen else (now_ns, {})
+    seen.append((now_ns, {row[0]: row[at] for row in table.rows}))
+    seconds = (now_ns - then_ns) / 10**9
+
+    def with_rate(row: tuple[Any, ...], calls: int | None) -> tuple[Any, ...]:
+        rate = (row[at] - calls) / seconds if seconds > 0 and calls is not None else None
+        return (*row[: at + 1], rate, *row[at + 1 :])
+
+    fields = (*table.fields[: at + 1], Field("rate", "rate"), *table.fields[at + 1 :])
+    rows = tuple(with_rate(row, before.get(row[0], 0)) for row in table.rows)
+    rest = None if table.rest is None else with_rate(table.rest, None)
+    return replace(table, fields=fields, rows=rows, rest=rest)
 
 
 class SyscallsTab(StatsTab):

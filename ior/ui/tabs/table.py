@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ior.snapshots import Snapshot, Table
+from ior.ui.bars import bar
 from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of, padded
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Sight
@@ -17,6 +18,7 @@ from ior.ui.terms import term_of
 from ior.ui.widgets import Line, exactly
 
 _GAP = "  "
+_BAR, _BARS_FROM = 6, 70  # cells of a bar; columns from which on there are bars
 
 
 class TableView(View, frozen=True, kw_only=True):
@@ -69,11 +71,15 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     def arrange(
         self, view: TableView, seen: Table, size: Size, last: TableLayout | None
     ) -> tuple[TableView, TableLayout]:
-        """Sort the rows; keep the cursor on its row, and everything in sight."""
+        """Sort the rows; keep the cursor on its row, and everything in sight.
+
+        While the cursor is on a row, rows keep their order: what one looks at does not jump.
+        """
         if last is not None and last.grid.table is seen and last.grid.sort == view.sort:
             grid = last.grid
         else:
-            grid = arrange(seen, view.sort)
+            held = last.grid if last is not None and view.anchor is not None else None
+            grid = arrange(seen, view.sort, held)
             found = None if view.anchor is None else find(grid, view.anchor)
             view = view if found is None else replace(view, cursor=found)
         layout = TableLayout(grid, size)
@@ -91,7 +97,7 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
         """Draw a line: the heading, a visible row, or at the bottom the rest."""
         grid, columns = layout.grid, layout.size.columns
-        shown = columns_shown(grid, view.first_column, columns)
+        shown = _shown(grid, view.first_column, columns)
         if row == 0:
             return _heading(grid, shown, columns)
         rest = grid.table.rest
@@ -147,7 +153,7 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
     if column < grid.keys:
         return replace(view, first_column=0)
     first = min(view.first_column, column - grid.keys)
-    while column not in dict(columns_shown(grid, first, layout.size.columns)):
+    while column not in dict(_shown(grid, first, layout.size.columns)):
         if first >= column - grid.keys:
             break
         first += 1
@@ -166,6 +172,18 @@ def _drill(view: TableView, layout: TableLayout) -> Step:
         name = layout.grid.table.fields[0].name
         return Step(view, f"a row of this table is no filter: '{name}' is not a field of calls")
     return Step(view, term=term)
+
+
+def _shown(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
+    """Return (column, width) of what fits; a column with bars has room for them beside it."""
+    if grid.bars is None or columns < _BARS_FROM:
+        return columns_shown(grid, first, columns)
+    shown = columns_shown(grid, first, columns - _BAR - 1)
+    return shown if grid.bars[0] in dict(shown) else columns_shown(grid, first, columns)
+
+
+def _barred(grid: Grid, column: int, cells: int) -> bool:
+    return grid.bars is not None and grid.bars[0] == column and cells >= _BARS_FROM
 
 
 _CHANGES: dict[Action, _Change] = {
@@ -193,6 +211,8 @@ def _heading(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
         if line:
             line.append(("class:heading", _GAP))
         line.append(("class:heading.sorted" if here else "class:heading", text[:wide]))
+        if _barred(grid, column, columns):
+            line.append(("class:heading", " " * (_BAR + 1)))
     return exactly(line, columns, "class:heading")
 
 
@@ -210,4 +230,8 @@ def _cells(
             line.append((styles[1], _GAP))
         text = padded(grid.table.fields[column], row[column], wide)
         line.append((styles[column >= grid.keys], text))
+        if grid.bars is not None and _barred(grid, column, cells):
+            value = row[column]
+            part = value / grid.bars[1] if isinstance(value, int | float) else 0
+            line.append((styles[1] or "class:bar", " " + bar(part, _BAR)))
     return exactly(line, cells, styles[1])
