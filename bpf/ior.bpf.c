@@ -3,6 +3,7 @@
  * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
  * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
 #include "cgroups.bpf.h"
+#include "filter.bpf.h"
 #include "sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -14,6 +15,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define WANT_MOVES 2 /* its success may change the path of any file */
 #define WANT_ARMED 4 /* execve: the first one of an armed task begins its trace */
 #define WANT_ALWAYS 8 /* restart_syscall: it may be the restart of a wanted call */
+#define WANT_NONE_NOW 16 /* the filter leaves this syscall out, whoever makes it */
+#define WANT_TASKS 32 /* the filter asks about the task */
+#define WANT_RETURNS 64 /* the filter asks about the return; not with user_pairing */
 
 /* How to read one syscall's arguments; a number is an argument's index, -1 for none. */
 struct ior_syscall {
@@ -102,7 +106,9 @@ struct task_state {
 	__u8 restart;
 	__u8 memory_unread; /* the structure that an argument points to could not be read yet */
 	__u8 address_unread;
-	__u8 pad[1];
+	__u8 rejected; /* the filter left out the call that was entered last */
+	__u8 left_out; /* it left calls out since the last record of this thread */
+	__u8 pad[7];
 	struct ior_record rec;
 	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
 	struct path_argument paths[2];
@@ -140,6 +146,8 @@ static __always_inline void send(struct task_state *s)
 		r->flags |= IOR_F_BREAK;
 	if (!s->seen)
 		r->flags |= IOR_F_FRESH;
+	if (s->left_out && r->flags & IOR_F_ENTER)
+		r->flags |= IOR_F_LEFT_OUT;
 	s->seen = 1;
 	r->cpu = bpf_get_smp_processor_id();
 	if (c)
@@ -155,7 +163,9 @@ static __always_inline void send(struct task_state *s)
 	bpf_ringbuf_submit(out, 0);
 	s->unbroken = 1;
 	s->last_epoch = r->epoch;
-	r->flags &= ~(IOR_F_BREAK | IOR_F_FRESH);
+	if (r->flags & IOR_F_LEFT_OUT)
+		s->left_out = 0;
+	r->flags &= ~(IOR_F_BREAK | IOR_F_FRESH | IOR_F_LEFT_OUT);
 }
 
 /* Announce the current task's name and remember what it was made from. */
@@ -548,6 +558,34 @@ static __always_inline struct task_state *traced(struct task_struct *task, __u8 
 	return s;
 }
 
+static __always_inline void leave_out(struct task_state *s)
+{
+	s->left_out = 1;
+	COUNT(filtered);
+}
+
+/* Leave out a call that is entered if the filter says so now; its return then is, too. */
+static __always_inline bool rejects_enter(struct task_state *s, __u8 want)
+{
+	s->rejected = want & WANT_NONE_NOW || !task_passes();
+	if (s->rejected)
+		leave_out(s);
+	return s->rejected;
+}
+
+/* Leave out the parked call, which has returned or never will, if the filter says so. Of one
+ * that was restarted only `pair` knows the whole latency. */
+static __always_inline bool rejects_return(struct task_state *s)
+{
+	struct ior_record *r = &s->rec;
+
+	if (r->flags & IOR_F_RESTARTED ||
+	    return_passes(r->ret, r->exit_ns ? (__s64)(r->exit_ns - r->enter_ns) : -1))
+		return false;
+	leave_out(s);
+	return true;
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
@@ -568,6 +606,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		COUNT(compat);
 		return 0;
 	}
+	if (want & (WANT_NONE_NOW | WANT_TASKS) && rejects_enter(s, want))
+		return 0;
 	restart = is_restart(s, regs, id);
 	if (!(want & WANT_ROWS) && !(restart && id == RESTART_SYSCALL))
 		return 0;
@@ -586,7 +626,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		send(s);
 	if (syscalls[id & (NR_LIMIT - 1)].how & HOW_NO_RETURN) {
 		s->parked = PARKED_NONE;
-		if (!user_pairing)
+		if (!user_pairing && !(want & WANT_RETURNS && rejects_return(s)))
 			send(s);
 	}
 	return 0;
@@ -681,6 +721,12 @@ static __always_inline void after_sigreturn(struct task_struct *task, struct pt_
 static __always_inline void send_exit_half(struct task_state *s, struct task_struct *task, __u32 nr,
 					   long ret)
 {
+	if (s->seen && s->rec.epoch != selection_epoch) { /* entered when it was not wanted */
+		s->rec.epoch = selection_epoch;
+		s->parked = PARKED_NONE;
+		COUNT(deselected);
+		return;
+	}
 	if (s->parked == PARKED_CALL && !user_pairing)
 		send(s);
 	s->parked = PARKED_NONE;
@@ -721,15 +767,21 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		__sync_fetch_and_add(&rename_epoch, 1);
 	if (!(want & (WANT_ROWS | WANT_ARMED)) && nr != RESTART_SYSCALL)
 		return 0;
+	if (want & WANT_NONE_NOW && !(want & WANT_ARMED))
+		return 0;
 	s = traced(task, 0);
 	if (!s || COMPAT_TASK(task))
 		return 0;
 	nr = exec_number(s, nr, want);
 	want = wanted[nr & (NR_LIMIT - 1)];
-	if (!(want & WANT_ROWS) && nr != RESTART_SYSCALL)
+	if ((!(want & WANT_ROWS) && nr != RESTART_SYSCALL) || want & WANT_NONE_NOW)
 		return 0;
+	if (want & WANT_TASKS && s->rejected) {
+		s->rejected = 0;
+		return 0;
+	}
 	if (s->parked != PARKED_CALL || s->rec.nr != nr) {
-		if (want & WANT_ROWS)
+		if (want & WANT_ROWS && !(want & WANT_TASKS && !task_passes()))
 			send_exit_half(s, task, nr, ret);
 		return 0;
 	}
@@ -738,6 +790,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	s->rec.exit_ns = boot_ns();
 	s->rec.ret = ret;
 	s->rec.flags |= IOR_F_EXIT;
+	if (want & WANT_RETURNS && !is_restart_code(ret) && rejects_return(s)) {
+		s->parked = PARKED_NONE;
+		return 0;
+	}
 	fill_exit(s, nr, ret);
 	if (is_restart_code(ret)) {
 		s->parked = PARKED_INTERRUPTED;
@@ -770,6 +826,8 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *ka)
 	} else {
 		s->rec.ret = -4; /* EINTR is what the program gets */
 		s->rec.flags &= ~IOR_F_INTERRUPTED;
+		if (wanted[s->rec.nr & (NR_LIMIT - 1)] & WANT_RETURNS && rejects_return(s))
+			return 0;
 	}
 	send(s);
 	return 0;

@@ -71,6 +71,7 @@ struct counters {
 	__u64 lookup_failed;
 	__u64 compat;
 	__u64 deselected;
+	__u64 filtered;
 };
 
 struct {

@@ -46,6 +46,7 @@ class Flag(IntFlag):
     ASKED = 1 << 10  # the second name is what was asked for, not the old file
     SKIPPED = 1 << 11  # set by the source: the kernel skipped runs about when this was recorded
     ENDED = 1 << 12  # the thread ended in this call: it neither returned nor restarted
+    LEFT_OUT = 1 << 13  # calls of this thread before it were left out on purpose
 
 
 class Column(NamedTuple):

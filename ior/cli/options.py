@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 
 from ior.errors import UsageError
-from ior.units import parse_seconds
+from ior.host import cgroups
+from ior.text import escape
+from ior.units import parse_duration, parse_seconds
 
 SELECTION = ("families", "kinds", "syscalls")  # each is an option, and `--no-` of it another
 
@@ -49,6 +52,14 @@ def add_selection(parser: ArgumentParser) -> None:
             metavar="A,B",
             help=f"leave these {name} out; adds to what the pipeline leaves out",
         )
+    group.add_argument("--comm", action="append", metavar="NAME", help="of commands of this name")
+    group.add_argument(
+        "--cgroup", metavar="PATH", help="of tasks in this control group, not in those below it"
+    )
+    group.add_argument(
+        "--min-latency", metavar="TIME", help="calls that took at least this long, such as 1ms"
+    )
+    group.add_argument("--errors", action="store_true", help="calls that failed")
     group.add_argument(
         "--where",
         action="append",
@@ -71,6 +82,11 @@ def add_changes(parser: ArgumentParser) -> None:
         "--pairing",
         choices=("kernel", "user"),
         help="who joins the two halves of a call (default: the kernel)",
+    )
+    group.add_argument(
+        "--no-push-down",
+        action="store_true",
+        help="filter behind `pair` only, not in the kernel: gaps count from every call",
     )
     group.add_argument(
         "--replay", metavar="CAPTURE", help="read a capture instead of tracing; needs no root"
@@ -103,6 +119,26 @@ def words(values: list[str] | None) -> list[str]:
     return found
 
 
+def conditions(args: Namespace) -> list[str]:
+    """Return the filters that the options stand for. Raises UsageError."""
+    found: list[str] = []
+    if args.comm:
+        names = ", ".join(
+            '"' + escape(os.fsencode(name)).replace('"', '\\"') + '"' for name in args.comm
+        )
+        found.append(f"comm in [{names}]")
+    if args.cgroup is not None:
+        found.append(f"cgroup_id == {cgroups.number(args.cgroup)}")
+    if args.min_latency is not None:
+        try:
+            found.append(f"latency >= {parse_duration(args.min_latency)}ns")
+        except ValueError as error:
+            raise UsageError(f"--min-latency: {error}") from None
+    if args.errors:
+        found.append("is_error")
+    return [*found, *(args.where or ())]
+
+
 def seconds(text: str) -> float:
     """Return the seconds that `--duration` means. Raises UsageError."""
     try:
@@ -123,6 +159,7 @@ def check_target(args: Namespace) -> None:
         live += [f"--{name}" for name in SELECTION if getattr(args, name)]
         live += [f"--no-{name}" for name in SELECTION if getattr(args, f"no_{name}")]
         live += ["--pairing"] * (args.pairing is not None)
+        live += ["--no-push-down"] * args.no_push_down
         if live:
             raise UsageError(
                 f"--replay and {live[0]} do not go together: "

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ior import syscalls
+from ior.cli import options
 from ior.cli.options import SELECTION, words
 from ior.errors import FilterError, InputNotFound, SpecError, UsageError
 from ior.expr import compile_filter
@@ -42,7 +43,7 @@ def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
         changes |= _selected(spec.nodes[source].keys, selection)
         spec = with_keys(spec, source, changes)
         _check_follow(spec, args)
-    for where in args.where or ():
+    for where in options.conditions(args):
         check_filter(where)
         spec = add_filter(spec, where)
     for assignment in args.set:
@@ -72,6 +73,8 @@ def _source_changes(args: Namespace) -> dict[str, Any]:
         keys["follow_forks"] = True
     if args.pairing is not None:
         keys["pairing"] = args.pairing
+    if args.no_push_down:
+        keys["push_down"] = False
     return keys
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ior.expr.wording import wording
 from ior.pipeline.abc import Sink, Source
 from ior.pipeline.graph import Graph
+from ior.pipeline.pushing import Pushed, pushed
 from ior.pipeline.spec import PipelineSpec
 
 
 class Box(NamedTuple):
-    """A node: its name, what it is in the TOML, and its role."""
+    """A node: its name, what it is in the TOML, its role, and what a source leaves out."""
 
     name: str
     kind: str
     role: str
+    notes: tuple[str, ...] = ()
 
 
 class Line(NamedTuple):
@@ -44,13 +47,14 @@ class Picture(NamedTuple):
 def picture(spec: PipelineSpec, graph: Graph) -> Picture:
     """Return the picture of a pipeline and its graph."""
     drawn = Picture([], [], [], [])
+    push = pushed(graph)
     taken = {wire for member in graph.members.values() for wire in member.inputs}
     for name, member in graph.members.items():
         node = member.node
         role = "sink" if isinstance(node, Sink) else "stage"
         role = "source" if isinstance(node, Source) else role
         kind = spec.nodes[name].type or spec.nodes[name].use or ""
-        drawn.boxes.append(Box(name, kind, role))
+        drawn.boxes.append(Box(name, kind, role, _notes(push.get(name))))
         drawn.looks.extend((name, other) for other in member.of)
         for producer, port in member.inputs:
             ports = graph.members[producer].gives
@@ -63,6 +67,15 @@ def picture(spec: PipelineSpec, graph: Graph) -> Picture:
             if (name, port) not in taken
         )
     return drawn
+
+
+def _notes(push: Pushed | None) -> tuple[str, ...]:
+    if push is None or push.split.pushed is None:
+        return ()
+    said = [f"in the kernel: {wording(push.split.pushed)}"]
+    if push.split.rest is not None:
+        said.append(f"not in the kernel: {wording(push.split.rest)}")
+    return tuple(said)
 
 
 def text(drawn: Picture) -> Iterator[str]:
@@ -94,7 +107,7 @@ def text(drawn: Picture) -> Iterator[str]:
         if again:
             return
         seen.add(name)
-        found = branches(name)
+        found = [(note, None) for note in box.notes] + branches(name)
         for i, (what, node) in enumerate(found):
             last = i == len(found) - 1
             arm, under = ("└─ ", "   ") if last else ("├─ ", "│  ")
@@ -118,7 +131,7 @@ def mermaid(drawn: Picture) -> Iterator[str]:
     shapes = {"source": "([{}])", "stage": "[{}]", "sink": "[/{}/]"}
     yield "flowchart LR"
     for box in drawn.boxes:
-        label = f'"{_entities(box.name)}<br>{_entities(box.kind)}"'
+        label = '"' + "<br>".join(map(_entities, (box.name, box.kind, *box.notes))) + '"'
         yield f"    {ids[box.name]}{shapes[box.role].format(label)}"
     for line in drawn.lines:
         yield f'    {ids[line.producer]} -- "{_label(line)}" --> {ids[line.consumer]}'
@@ -132,7 +145,9 @@ def dot(drawn: Picture) -> Iterator[str]:
     yield "digraph pipeline {"
     yield "    rankdir=LR;"
     for box in drawn.boxes:
-        label = f"{_quoted(box.name)[:-1]}\\n{_quoted(box.kind)[1:]}"
+        label = (
+            '"' + "\\n".join(_quoted(one)[1:-1] for one in (box.name, box.kind, *box.notes)) + '"'
+        )
         yield f"    {_quoted(box.name)} [shape={shapes[box.role]}, label={label}];"
     for line in drawn.lines:
         ends = f"{_quoted(line.producer)} -> {_quoted(line.consumer)}"

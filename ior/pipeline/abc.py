@@ -19,13 +19,15 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from ior.calls import CALLS, HALVES, Batch, Column, Schema
+from ior.expr.sieve import Split
+from ior.expr.tree import Tree
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
 from ior.pipeline.ledger import Ledger
@@ -150,6 +152,36 @@ class Source(Node):
         return {}
 
 
+class SelectiveSource(Source):
+    """A source that can leave calls out where they happen, and change its mind about which.
+
+    Before `start` what is asked for is noted. A row says in `filter_epoch` (`epoch` of a half)
+    after how many changes of the selection its call began.
+    """
+
+    @abstractmethod
+    def split(self, where: Tree) -> Split:
+        """Return which terms of a filter this source can apply, and which not."""
+
+    @abstractmethod
+    def sift(self, where: Tree | None) -> None:
+        """Leave out, of calls that begin from now on, those that `where` would leave out.
+
+        Terms that cannot be applied are left to the filter that `where` comes from.
+        """
+
+    @abstractmethod
+    def select(self, numbers: Collection[int] | None = None, where: Tree | None = None) -> None:
+        """Give only these syscalls from now on, and of them those for which `where` holds.
+
+        None changes nothing of its kind. Raises SpecError for a term that it cannot apply.
+        """
+
+    @abstractmethod
+    def chosen(self, batch: Batch) -> Batch:
+        """Return which rows, read before the last `select`, are still to be given."""
+
+
 class Stage(Node):
     """Computes: takes batches, gives batches to its ports, or answers `snapshot`.
 
@@ -164,6 +196,9 @@ class Stage(Node):
     gives: ClassVar[Gives] = {"out": ()}
     tick_s: ClassVar[float | None] = None
     when_full: ClassVar[WhenFull] = "block"
+    keeps: Tree | None = None
+    """Where not None, all that the stage does is to make a row of a call, and to leave out those
+    for which this does not hold: a source may leave them out in its place."""
 
     def connect(self, takes: Schema) -> Mapping[str, Schema]:
         """Return what leaves by each port when rows of `takes` arrive; `gives` says it.

@@ -1,7 +1,7 @@
 """The books: where every record and row went, and whether that adds up.
 
-Kernel (records): `attempted = read + lost`; `skipped`, `in_flight`, `names_lost` and
-`compat` stand beside it. Each stage (rows):
+Kernel (records): `attempted = read + lost`; `skipped`, `in_flight`, `names_lost`, `compat` and
+the calls that were left out there on purpose stand beside it. Each stage (rows):
 `in + made = sum(out) + filtered + joined + failed + held + consumed`. Each edge:
 `offered = out[port] = delivered + dropped`, `out[port]` being what the port gave while the
 edge was there. At a clean end nothing is held.
@@ -13,7 +13,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-KERNEL = ("attempted", "read", "lost", "skipped", "in_flight", "names_lost", "compat")
+KERNEL = (
+    *("attempted", "read", "lost", "skipped", "in_flight", "names_lost"),
+    *("compat", "deselected", "filtered_in_kernel"),
+)
 
 
 class StageBooks(msgspec.Struct, rename={"in_": "in"}, kw_only=True):

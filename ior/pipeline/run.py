@@ -6,13 +6,14 @@ they captured is read, every node drains, then all close. Nothing is cancelled t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from ior.errors import IorError, ReloadRefused, StageFailed
+from ior.expr.tree import Tree
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage
 from ior.pipeline.checking.columns import makes_calls
@@ -66,6 +67,7 @@ class Run:
         )
         self._crew = Crew(graph, seams)
         self._begun: list[Worker] = []
+        self._changing = anyio.Lock()
         self._aborted = self._running = False
         self._stopping = anyio.Event()
         self._late = False  # aborted because the deadline has passed
@@ -161,6 +163,18 @@ class Run:
                 if worker.looks and not worker.failed:
                     await worker.drain()
 
+    async def select(
+        self, numbers: Collection[int] | None = None, where: Tree | None = None
+    ) -> None:
+        """Let the sources give only these syscalls, and those calls for which `where` holds.
+
+        None changes nothing of its kind. When this returns, no stage gets a row any more of a
+        call that is not wanted: those that were on their way are booked as filtered. Raises
+        SpecError for a term that a source cannot apply.
+        """
+        async with self._changing:
+            await self._crew.select(numbers, where)
+
     async def reload(self, graph: Graph) -> Changes:
         """Go on with a changed graph, from between two batches on; return what it changes.
 
@@ -168,6 +182,10 @@ class Run:
         What does not change keeps its state, what is gone drains and stays in the books.
         Raises ReloadRefused, or what a new stage's start raises: then nothing has changed.
         """
+        async with self._changing:
+            return await self._reload(graph)
+
+    async def _reload(self, graph: Graph) -> Changes:
         self._refuse_at_the_end()
         changes = self._crew.compare(graph)
         if not (changes.fresh or changes.gone):

@@ -123,6 +123,8 @@ _ASIDE = {
     "skipped": "probe runs skipped",
     "names_lost": "names lost",
     "compat": "32-bit",
+    "filtered_in_kernel": "calls filtered in the kernel",
+    "deselected": "calls under way when the selection changed",
 }
 
 

@@ -33,6 +33,7 @@ class Filter(abc.Stage):
     def connect(self, takes: Schema) -> Mapping[str, Schema]:
         """Compile the expression for the columns that arrive. Raises FilterError."""
         self.predicate = compile_filter(self.config.where, takes.columns)
+        self.keeps = self.predicate.tree
         return super().connect(takes)
 
     def process(self, batch: Batch) -> Batch | None:

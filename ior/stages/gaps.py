@@ -1,8 +1,8 @@
 """The time between a thread's calls, over any number of batches.
 
 `gap_ns` is from the return of a thread's previous row to the entry of this one. It is empty
-for a thread's first row, where something between is missing or what is traced has changed,
-and after a call that never returned.
+for a thread's first row, where something between is missing or was left out on purpose, where
+what is traced has changed, and after a call that never returned.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ior.calls import NONE_NS, Batch
+from ior.calls import NONE_NS, Batch, Flag
 from ior.stages.joining import Joined
 
 Array = npt.NDArray[Any]
 
+_LEFT_OUT = int(Flag.LEFT_OUT)
 _SLOTS = 1 << 22  # Linux's highest tid; untouched pages of the tables cost nothing
 
 
@@ -39,6 +40,7 @@ class Gaps:
         gap = np.empty(len(rows), np.int64)
         if len(rows):
             order = joined.by_thread
+            left_out = (rows["flags"] & _LEFT_OUT) != 0
             tid, enter_ns, exit_ns = (
                 rows[name] if order is None else rows[name][order]
                 for name in ("tid", "enter_ns", "exit_ns")
@@ -51,6 +53,7 @@ class Gaps:
             last = self._last_of(tid[starts])
             gap[starts] = np.where(last != 0, enter_ns[starts] - last, np.uint64(0)).view(np.int64)
             gap[starts[last == 0]] = NONE_NS
+            gap[left_out if order is None else left_out[order]] = NONE_NS
             if joined.apart is not None:
                 gap[joined.apart] = NONE_NS
             np.maximum(gap, NONE_NS, out=gap)  # no clock of two processors is that wrong

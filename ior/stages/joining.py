@@ -40,6 +40,7 @@ class Cause(Enum):
     GONE = "thread ended"  # it ended in this call, or its id has come back as another thread
     ENDED = "in flight at end"  # it had not returned when the trace ended
     INTERRUPTED = "interrupted at end"  # a signal stopped it; no restart was seen to the end
+    DESELECTED = "selection changed"  # its return was not wanted any more
     OVERFLOW = "overflow"  # more than max_pending calls were waiting
 
 
@@ -215,11 +216,15 @@ class _Threads:
             return np.zeros(0, np.uint8)
         flags, entered = self.flags[stray], self._stray_enter[stray]
         after = self.flags[np.minimum(stray + 1, len(self.flags) - 1)]  # a stray enter has one
+        order, epoch = self._order, self._batch["epoch"]
+        following = order[np.minimum(stray + 1, len(order) - 1)]
+        changed = epoch[order[stray]] != epoch[following]
         child = self._clones[self.nr[stray]] & (self._batch["ret"][self._order[stray]] == 0)
         fresh, lost = (flags & Flag.FRESH) != 0, (flags & Flag.BREAK) != 0
         return np.select(
             [
                 entered & ((after & Flag.FRESH) != 0),
+                entered & changed,
                 entered & ((after & Flag.BREAK) != 0),
                 entered,
                 fresh & child,
@@ -229,6 +234,7 @@ class _Threads:
             ],
             [
                 _CODE[Cause.GONE],
+                _CODE[Cause.DESELECTED],
                 _CODE[Cause.LOST],
                 _CODE[Cause.NO_EXIT],
                 _CODE[Cause.CHILD],

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import CALLS, HALVES, Batch, Column, Schema, concat
+from ior.expr.tree import Const
 from ior.pipeline import abc
 from ior.snapshots import Field, Table
 from ior.stages.gaps import Gaps
@@ -76,6 +77,7 @@ class Pair(abc.Stage):
     Config: ClassVar[type[abc.Config]] = PairConfig
     takes = HALVES
     gives: ClassVar[Mapping[str, Schema]] = {"out": CALLS, "unmatched": UNMATCHED}
+    keeps = Const(True)
     config: PairConfig
 
     def __init__(self, config: PairConfig) -> None:

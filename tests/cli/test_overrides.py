@@ -226,3 +226,28 @@ def test_the_line_that_says_what_is_traced(argv: tuple[str, ...], said: str) -> 
 def test_the_line_for_every_process_and_a_time() -> None:
     everything = spec(TRACE.replace("pid = 1\n", ""))
     assert overrides.describe(everything, None, "5s").endswith(" of every process, for 5s")
+
+
+def test_options_that_are_filters() -> None:
+    changed = overrides.apply(
+        spec(TRACE.replace('inputs = "kernel"', 'inputs = "pair"') + PAIR),
+        args(
+            "--comm",
+            "dd",
+            "--comm",
+            'a"b',
+            "--min-latency",
+            "1.5ms",
+            "--errors",
+            "--where",
+            "fd > 2",
+        ),
+    )
+    found = {n.keys["where"] for n in changed.nodes.values() if n.type == "filter"}
+    assert found == {r'comm in ["dd", "a\"b"]', "latency >= 1500000ns", "is_error", "fd > 2"}
+    assert keys("--no-push-down")["push_down"] is False
+    with pytest.raises(UsageError, match="--min-latency"):
+        overrides.apply(spec(), args("--min-latency", "fast"))
+
+
+PAIR = '[stage.pair]\ntype = "pair"\ninputs = "kernel"\n'

@@ -86,7 +86,7 @@ class Model:
             self.returns(later(enter, half), enter, half)
             return
         if enter is not None:
-            self.unmatched.append((enter, why_enter(half)))
+            self.unmatched.append((enter, why_enter(enter, half)))
         if enter is not None or apart:
             self.missing(half)
         if half.side == Flag.ENTER and half.nr not in NEVER_RETURNS:
@@ -147,9 +147,11 @@ class Model:
         self.interrupted.clear()
 
 
-def why_enter(following: Half) -> Cause:
+def why_enter(enter: Half, following: Half) -> Cause:
     if following.has(Flag.FRESH):
         return Cause.GONE
+    if following.epoch != enter.epoch:
+        return Cause.DESELECTED
     return Cause.LOST if following.has(Flag.BREAK) else Cause.NO_EXIT
 
 

@@ -6,22 +6,25 @@ What was taken out stays in the books, as `NAME@1`, `NAME@2` and so on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import anyio
 
-from ior.pipeline.abc import Source
+from ior.expr.tree import Tree
+from ior.pipeline.abc import SelectiveSource, Source
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking.columns import makes_calls
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.pipeline.pace import NodeTimes
+from ior.pipeline.pushing import pushed
 from ior.pipeline.running.changes import Changes, compare, written_by
 from ior.pipeline.running.wiring import Seams, join, make
 from ior.pipeline.running.worker import Worker
 
 _LOOK_S = 0.001
+_PATIENCE_S = 1.0  # with slow stages when a person is waiting for the selection to change
 
 
 class Crew:
@@ -39,6 +42,14 @@ class Crew:
         self._past_calls: list[StageBooks] = []  # of those that made calls
         self._turns: Counter[str] = Counter()
         self._written = self._paths()
+        self._push_down()
+
+    def _push_down(self) -> None:
+        """Tell the sources what the filters behind them will leave out."""
+        for name, push in pushed(self.graph).items():
+            source = self.workers[name].node
+            assert isinstance(source, SelectiveSource)
+            source.sift(push.split.pushed)
 
     @property
     def sources_ended(self) -> bool:
@@ -56,6 +67,21 @@ class Crew:
         """Wait until no row is on its way."""
         while not self.dry:  # noqa: ASYNC110 - an event would cost every batch of every run
             await anyio.sleep(_LOOK_S)
+
+    async def select(self, numbers: Collection[int] | None, where: Tree | None) -> None:
+        """Choose what the sources give, when all that they gave before is worked off.
+
+        Where that takes long it is not waited for.
+        """
+        self._seams.gate.shut()
+        try:
+            with anyio.move_on_after(_PATIENCE_S):
+                await self.run_dry()
+            for worker in self.workers.values():
+                if isinstance(worker.node, SelectiveSource):
+                    worker.node.select(numbers, where)
+        finally:
+            self._seams.gate.open()
 
     def compare(self, graph: Graph) -> Changes:
         """Return what `graph` changes. Raises ReloadRefused."""
@@ -92,6 +118,7 @@ class Crew:
         self.graph = graph
         join(graph, self.workers, self.edges, self._seams)
         self._written |= self._paths()
+        self._push_down()
         return {name: self._leaving[name] for name in names.values()}
 
     def _retire(self, name: str, worker: Worker) -> None:

@@ -17,7 +17,7 @@ import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch
-from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
+from ior.pipeline.abc import MaybeAsync, Node, Output, SelectiveSource, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking import columns
 from ior.pipeline.pace import NodeTimes
@@ -186,8 +186,13 @@ class Worker:
                 books.made += len(batch)
                 for part in parts(batch, self.ctx.batching.max_calls):
                     await self._gate.passing()
+                    wanted = part
+                    if isinstance(source, SelectiveSource):
+                        wanted = source.chosen(part)
+                        books.filtered += len(part) - len(wanted)
                     self._giving = True
-                    await self.outlets.give(part)
+                    if len(wanted):
+                        await self.outlets.give(wanted)
                     self._giving = False
                     await checkpoint()
         except Exception as error:

@@ -68,6 +68,8 @@ class KernelBooks:
             "in_flight": self.in_flight(),
             "names_lost": sums["names_lost"] + self.unresolved,
             "compat": sums["compat"],
+            "deselected": sums["deselected"],
+            "filtered_in_kernel": sums["filtered"],
         }
 
     def calls_in_flight(self) -> npt.NDArray[Any]:

@@ -63,10 +63,25 @@ COUNTERS: Final = np.dtype(
             "lookup_failed",
             "compat",
             "deselected",
+            "filtered",
         )
     ]
 )
 """`struct counters`, one per CPU."""
+
+RANGES: Final = np.dtype([("low", "<i8", (8,)), ("high", "<i8", (8,))])
+"""`struct ior_ranges`."""
+
+SIEVE: Final = np.dtype(
+    [
+        *((f"asks_{name}", "u1") for name in ("pid", "tid", "uid", "cgroup", "comm")),
+        *((f"asks_{name}", "u1") for name in ("ret", "latency")),
+        ("others", "u1"),
+        *((name, RANGES) for name in ("pid", "tid", "uid", "cgroup", "ret", "latency")),
+        ("comm", "<u8", (8, 2)),
+    ]
+)
+"""`struct ior_sieve`."""
 
 SYSCALL: Final = np.dtype(
     [

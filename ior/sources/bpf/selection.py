@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
+from ior.expr.sieve import Sieve
 from ior.sources.bpf import records
 
 # HOW_*, ADDRESS_* and WANT_* of bpf/ior.bpf.c
@@ -23,6 +24,7 @@ BREAK, CLOCK, FUTEX, LEFT = 1024, 2048, 4096, 8192
 RING_ENTER, RING_REGISTER = 16384, 32768
 GIVEN, TAKEN, MESSAGE, NAMES, PAIR = 1, 2, 4, 8, 16
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
+WANT_NONE_NOW, WANT_TASKS, WANT_RETURNS = 16, 32, 64
 
 MOVES: Final = (
     "rename",
@@ -174,12 +176,24 @@ def descriptions(arch: str | None = None) -> npt.NDArray[Any]:
     return rows
 
 
-def wanted(numbers: Iterable[int], arch: str | None = None) -> npt.NDArray[np.uint8]:
+def wanted(
+    numbers: Iterable[int], sieve: Sieve | None = None, *, arch: str | None = None
+) -> npt.NDArray[np.uint8]:
     """Return the byte map of wanted syscalls by number, shape (NR_LIMIT,): bits WANT_*."""
     table = syscalls.table(arch)
     bits = np.zeros(syscalls.NR_LIMIT, np.uint8)
+    sieve = sieve or Sieve()
+    asked = 0
+    if any(
+        one is not None for one in (sieve.pid, sieve.tid, sieve.uid, sieve.cgroup_id, sieve.comm)
+    ):
+        asked |= WANT_TASKS
+    if (sieve.ret, sieve.latency_ns) != (None, None):
+        asked |= WANT_RETURNS
     for nr in numbers:
-        bits[nr] |= WANT_ROWS
+        bits[nr] |= WANT_ROWS | asked
+        if sieve.syscall is not None and nr not in sieve.syscall:
+            bits[nr] |= WANT_NONE_NOW
     for name, bit in [(n, WANT_MOVES) for n in MOVES] + [
         ("execve", WANT_ARMED),
         ("execveat", WANT_ARMED),
@@ -187,4 +201,5 @@ def wanted(numbers: Iterable[int], arch: str | None = None) -> npt.NDArray[np.ui
     ]:
         if (nr := table.nr(name)) >= 0:
             bits[nr] |= bit
+    bits[(bits & WANT_ALWAYS) != 0] &= ~np.uint8(WANT_NONE_NOW)  # it may go on with another call
     return bits

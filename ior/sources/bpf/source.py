@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from typing import Any, ClassVar, Literal
 
@@ -22,10 +22,13 @@ import numpy.typing as npt
 from ior import syscalls
 from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
+from ior.expr.sieve import Split
+from ior.expr.tree import Tree
 from ior.findings import Code, Problem
 from ior.pipeline import abc
 from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
+from ior.sources.bpf.choice import Choice
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
@@ -63,7 +66,8 @@ class BpfConfig(abc.Config, frozen=True):
     Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
     same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
     is where halves are matched. `ring_size` and `names_ring_size` are powers of two of at
-    least a page; `names_mib` bounds what names take in user space. `probe_reads` makes the
+    least a page; `names_mib` bounds what names take in user space. Without `push_down` no
+    filter behind `pair` is applied in the kernel. `probe_reads` makes the
     programs read as on kernels before 6.2; without the key $IOR_PROBE_READS says so.
     """
 
@@ -78,6 +82,7 @@ class BpfConfig(abc.Config, frozen=True):
     ring_size: str | int = "64MiB"
     names_ring_size: str | int = "8MiB"
     names_mib: int = 64
+    push_down: bool = True
     probe_reads: bool = msgspec.field(default_factory=probe_reads)
 
 
@@ -127,7 +132,7 @@ def boot_offset_ns() -> int:
     return boot - (before + after) // 2
 
 
-class BpfSource(abc.Source):
+class BpfSource(abc.SelectiveSource):
     """Records the wanted syscalls of the wanted tasks, as halves."""
 
     Config: ClassVar[type[abc.Config]] = BpfConfig
@@ -138,9 +143,9 @@ class BpfSource(abc.Source):
         super().__init__(config)
         if problems := list(_problems(config)):
             raise SpecError.of(problems)
-        self._numbers = syscalls.select(
-            config.families, config.kinds, config.syscalls, config.exclude
-        )
+        numbers = syscalls.select(config.families, config.kinds, config.syscalls, config.exclude)
+        whole = config.pairing == "kernel"
+        self._choice = Choice(numbers, whole=whole, push_down=config.push_down)
         self._ring_size = ring_bytes(config.ring_size)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
         self._target: Target | None = None
@@ -148,7 +153,6 @@ class BpfSource(abc.Source):
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
         self._final: Mapping[str, int] = {}
-        self._wanted: npt.NDArray[np.uint8] | None = None
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
@@ -184,8 +188,7 @@ class BpfSource(abc.Source):
         # Attaching takes milliseconds, one program after the other, and so does detaching.
         # Records begin and end with this map instead, for enter and exit at one instant.
         if self._stopping is None:
-            self._wanted = self._object.globals.array("wanted")
-            self._wanted[:] = selection.wanted(self._numbers)
+            self._choice.begin(self._object)
         self._checked = time.monotonic()
 
     def _edited(self, target: Target) -> ObjectSpec:
@@ -259,8 +262,7 @@ class BpfSource(abc.Source):
         """Detach; what is in the ring is still read. May be called before `start` has finished."""
         if self._stopping is None:
             self._stopping = time.monotonic()
-            if self._wanted is not None:
-                self._wanted[:] = 0
+            self._choice.end()
             if self._object is not None:
                 self._object.detach()
             if self._books is not None:
@@ -361,6 +363,22 @@ class BpfSource(abc.Source):
         self._skips = skips
         return flags | np.where(alone, np.uint32(Flag.SKIPPED), np.uint32(0))
 
+    def split(self, where: Tree) -> Split:
+        """Return what of a filter the programs can apply, and what not."""
+        return self._choice.split(where)
+
+    def sift(self, where: Tree | None) -> None:
+        """Let the programs leave out what a filter behind will leave out."""
+        self._choice.sift(where)
+
+    def select(self, numbers: Collection[int] | None = None, where: Tree | None = None) -> None:
+        """Record and give only these from now on."""
+        self._choice.select(numbers, where)
+
+    def chosen(self, batch: Batch) -> Batch:
+        """Return what of a batch is still wanted after a `select`."""
+        return self._choice.chosen(batch)
+
     def books(self) -> Mapping[str, int]:
         """Return the counters of the kernel side, summed over the CPUs."""
         return self._final if self._books is None else self._books.now()
@@ -376,6 +394,6 @@ class BpfSource(abc.Source):
         for ring in self._rings or ():
             ring.close()
         self._rings = None
-        self._wanted = None  # a view that would keep the map open
+        self._choice.end()
         self._object.close()
         self._object = None

@@ -1,0 +1,174 @@
+"""Which calls the programs record now, and how that changes while they run.
+
+What is asked for is kept here before and after the load; a change is a few stores to the
+programs' own memory, never an attach. What was recorded before a change and is not wanted
+after it is left out when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ior.calls import CALLS, HALVES, NONE_NS, RESTART_CODES, Batch, Flag, Schema
+from ior.errors import SpecError
+from ior.expr.masks import compile_tree
+from ior.expr.sieve import MOST, SUBJECTS, Ranges, Sieve, Split, conjuncts, joined, split
+from ior.expr.tree import Const, Tree, leaves
+from ior.expr.wording import wording
+from ior.sources.bpf import records, selection
+from ior.sources.bpf.loader import Object
+
+_AT_RETURN: Final = ("ret", "latency_ns")
+_ASKED_AT_RETURN: Final = {"ret", "errno", "is_error", "latency_ns"}
+_NAMED: Final = {"comm", "uid", "cgroup_id"}
+_COLUMNS: Final = {column.name: column for column in CALLS.columns}
+_FLAGS: Final = next(column for column in HALVES.columns if column.name == "flags")
+_UNUSED: Final = b"\xff" * 16  # in place of a command name: none has 16 bytes
+
+
+class Choice:
+    """Syscalls and conditions; `whole` says that the programs see both sides of a call at once."""
+
+    def __init__(self, numbers: Collection[int], *, whole: bool, push_down: bool) -> None:
+        self.numbers = frozenset(numbers)
+        self._subjects = [s for s in SUBJECTS if whole or s not in _AT_RETURN]
+        self._push_down = push_down
+        self._sifted: Tree | None = None
+        self._where: Tree | None = None
+        self._loaded: Object | None = None
+        self._epoch = 1
+        self._changed = False  # by `select`
+
+    def split(self, where: Tree) -> Split:
+        """Return what of a filter the programs can apply."""
+        return split(where, self._subjects if self._push_down else ())
+
+    def begin(self, loaded: Object) -> None:
+        """Let the programs of a loaded object record what is chosen."""
+        self._loaded = loaded
+        self._write()
+
+    def end(self) -> None:
+        """Let them record nothing more."""
+        if self._loaded is not None:
+            self._loaded.globals.array("wanted")[:] = 0
+            self._loaded = None
+
+    def sift(self, where: Tree | None) -> None:
+        """Leave out calls that begin from now on and do not pass a filter behind the source."""
+        if where != self._sifted:
+            self._sifted = where
+            self._change()
+
+    def select(self, numbers: Collection[int] | None, where: Tree | None) -> None:
+        """Record and give only these. Raises SpecError for what cannot be applied."""
+        if where is not None and (rest := split(where, self._subjects).rest) is not None:
+            raise SpecError(
+                f"the source cannot choose by '{wording(rest)}'",
+                hint="a filter behind `pair` can",
+            )
+        self.numbers = self.numbers if numbers is None else frozenset(numbers)
+        self._where = self._where if where is None else where
+        self._changed = True
+        self._change()
+
+    def _change(self) -> None:
+        if self._loaded is not None:
+            self._write()
+            self._epoch += 1
+            self._loaded.globals["selection_epoch"] = self._epoch
+
+    def _write(self) -> None:
+        """Write the sieve that is not in use, then let the programs use it."""
+        assert self._loaded is not None
+        pushed = self.split(self._sifted or Const(True)).pushed
+        both = joined([pushed, self._where])
+        # Of two filters that fit one by one their conjunction may not: then it is the second.
+        asked = split(both or Const(True), self._subjects)
+        variables = self._loaded.globals
+        sieves = variables.array("sieves", records.SIEVE)
+        other = 1 - int(variables["sieve_in_use"])
+        sieves[other : other + 1] = encoded(asked.sieve)
+        variables["sieve_in_use"] = other
+        variables.array("wanted")[:] = selection.wanted(self.numbers, asked.sieve)
+
+    def chosen(self, batch: Batch) -> Batch:
+        """Return the halves that were recorded before the last `select` and are still wanted.
+
+        Gaps behind a half that is left out are not known.
+        """
+        if not self._changed or not len(batch):
+            return batch
+        wanted = np.zeros(1 << 16, np.bool_)
+        wanted[list(self.numbers)] = True
+        mask = wanted[batch["nr"]]
+        for term in conjuncts(self._where or Const(True)):
+            mask &= _holds(term, batch)
+        old = batch["epoch"] < self._epoch
+        if not old.any() and mask.all():
+            return batch
+        kept = batch.select(mask)
+        late = (kept["epoch"] < self._epoch) & ((kept["flags"] & Flag.ENTER) != 0)
+        flags = kept["flags"] | np.where(late, np.uint32(Flag.LEFT_OUT), np.uint32(0))
+        return kept.with_columns({_FLAGS: flags})
+
+
+def _holds(term: Tree, batch: Batch) -> npt.NDArray[np.bool_]:
+    """Return for which halves a term holds; where they cannot tell, it may."""
+    flags, ret = batch["flags"], batch["ret"]
+    failed = (ret < 0) & (ret >= -4095) & ~np.isin(ret, RESTART_CODES)
+    latency = (batch["exit_ns"] - batch["enter_ns"]).view(np.int64)
+    columns = {
+        "syscall": batch["nr"],
+        "pid": batch["pid"],
+        "tid": batch["tid"],
+        "comm": batch["comm"],
+        "task": batch["task"],
+        "ret": ret,
+        "errno": np.where(failed, -ret, 0).astype(np.uint16),
+        "is_error": failed,
+        "latency_ns": np.where(batch["exit_ns"] == 0, NONE_NS, latency),
+    }
+    schema = Schema(
+        CALLS.name, tuple(_COLUMNS[name] for name in (*columns, "family", "uid", "cgroup_id"))
+    )
+    held = compile_tree(term, _COLUMNS)(Batch(schema, columns, batch.names, batch.origin))
+    sides = flags & (Flag.ENTER | Flag.EXIT | Flag.INTERRUPTED | Flag.RESTARTED)
+    unsure = (flags & Flag.ENTER) == 0  # a return has the name that the thread has by then
+    if any(leaf.column in _ASKED_AT_RETURN for leaf in leaves(term)):
+        unsure = sides != (Flag.ENTER | Flag.EXIT)
+    elif not any(leaf.column in _NAMED for leaf in leaves(term)):
+        unsure = np.zeros(len(batch), np.bool_)
+    return np.asarray(held | unsure)
+
+
+def encoded(sieve: Sieve) -> npt.NDArray[Any]:
+    """Return a sieve as the programs read it: `records.SIEVE`, shape (1,)."""
+    rows = np.zeros(1, records.SIEVE)
+    row = rows[0]
+    for name, ranges in (
+        ("pid", sieve.pid),
+        ("tid", sieve.tid),
+        ("uid", sieve.uid),
+        ("cgroup", sieve.cgroup_id),
+        ("ret", sieve.ret),
+        ("latency", sieve.latency_ns),
+    ):
+        row[f"asks_{name}"] = ranges is not None
+        _put(row[name], ranges or ())
+    row["comm"] = np.frombuffer(_UNUSED * MOST, np.uint64).reshape(MOST, 2)
+    if sieve.comm is not None:
+        row["asks_comm"], row["others"] = True, sieve.comm.others
+        for place, comm in enumerate(sieve.comm.names):
+            row["comm"][place] = np.frombuffer(comm.ljust(16, b"\0"), np.uint64)
+    return rows
+
+
+def _put(place: Any, ranges: Ranges) -> None:
+    place["low"], place["high"] = 1, 0  # nothing is in it
+    for i, (low, high) in enumerate(ranges):
+        place["low"][i], place["high"][i] = low, high
