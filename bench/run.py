@@ -160,6 +160,8 @@ def main() -> None:
                 variants.ior("ior, rejecting by pid", [f"kernel.pid={other.pid}"], emits=False),
                 variants.ior(own, ["kernel.pairing=kernel"]),
                 variants.ior("ior, names, user pairing", ["kernel.pairing=user"]),
+                variants.ior("ior, filter by comm", [], where='comm == "nobody"', emits=False),
+                variants.ior("ior, filter by latency", [], where="latency >= 1s", emits=False),
                 variants.ior("ior, names, reads of 6.1", ["kernel.probe_reads=true"]),
                 peer,
             ]

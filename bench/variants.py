@@ -108,9 +108,12 @@ def _hear(stream: IO[str], process: subprocess.Popen[str]) -> dict[str, Any]:
     return facts
 
 
-def ior(name: str, settings: Sequence[str], *, emits: bool = True) -> Variant:
-    """Return ior with the benchmark's pipeline, changed by `settings`."""
+def ior(
+    name: str, settings: Sequence[str], *, where: str | None = None, emits: bool = True
+) -> Variant:
+    """Return ior with the benchmark's pipeline, changed by `settings`, with a filter `where`."""
     arguments = [part for setting in settings for part in ("--set", setting)]
+    arguments += [] if where is None else ["--where", where]
     command = ["taskset", "-c", tracers_cpus(), sys.executable, "-m", "bench.worker", *arguments]
 
     @contextmanager

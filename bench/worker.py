@@ -87,11 +87,13 @@ async def converse(run: Run, source: BpfSource) -> None:
         say(**books(run, source))
 
 
-async def work(settings: list[str]) -> None:
+async def work(settings: list[str], filters: list[str]) -> None:
     """Run the pipeline until told to stop."""
     pipeline = spec.load(Path(__file__).with_name("pipeline.toml"))
     for setting in settings:
         pipeline = spec.set_value(pipeline, setting)
+    for where in filters:
+        pipeline = spec.add_filter(pipeline, where)
     graph = build(pipeline)
     source = graph.members["kernel"].node
     assert isinstance(source, BpfSource)
@@ -108,7 +110,9 @@ async def work(settings: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", action="append", default=[], metavar="STAGE.KEY=VALUE")
-    anyio.run(work, parser.parse_args().set)
+    parser.add_argument("--where", action="append", default=[], metavar="EXPR")
+    arguments = parser.parse_args()
+    anyio.run(work, arguments.set, arguments.where)
 
 
 if __name__ == "__main__":

@@ -260,7 +260,10 @@ class Endless:
 
         with Command.start([compiled(ENDLESS)]) as command:
             run = Run(self.graph, command=command)
-            ledger = anyio.run(both)
+            try:
+                ledger = anyio.run(both)
+            finally:
+                command.end()  # it has no end of its own
         assert ledger.closed, ledger.open_because
         return ledger
 
