@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import framework, variants
+from bench import framework, screen, variants
 from bench.variants import Costs, Variant
 
 BLOCKS = 400_000
@@ -177,6 +177,8 @@ def main() -> None:
     print_aims(measured, own, peer.name)
     print()
     framework.main()
+    print()
+    screen.main()
 
 
 if __name__ == "__main__":
