@@ -18,6 +18,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define WANT_NONE_NOW 16 /* the filter leaves this syscall out, whoever makes it */
 #define WANT_TASKS 32 /* the filter asks about the task */
 #define WANT_RETURNS 64 /* the filter asks about the return; not with user_pairing */
+#define WANT_EXECED 128 /* as this one returns an execve that began a 32-bit program */
 
 /* How to read one syscall's arguments; a number is an argument's index, -1 for none. */
 struct ior_syscall {
@@ -738,11 +739,11 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	send(s);
 }
 
-/* Return the number of the call that returns. On x86 a successful execveat returns with execve's:
- * set_personality_64bit() pretends so. */
+/* Return the number of the call that returns. On x86 a successful execve or execveat returns with
+ * the number of the new program's own execve: set_personality_64bit() and _ia32() pretend so. */
 static __always_inline long exec_number(struct task_state *s, long nr, __u8 want)
 {
-	if (want & WANT_ARMED && s->parked == PARKED_CALL &&
+	if (want & (WANT_ARMED | WANT_EXECED) && s->parked == PARKED_CALL &&
 	    syscalls[s->rec.nr & (NR_LIMIT - 1)].how & HOW_EXECS)
 		return s->rec.nr;
 	return nr;
@@ -752,7 +753,7 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	long nr = SYSCALL_NR(regs);
+	long nr = SYSCALL_NR(regs), returned;
 	struct task_state *s;
 	__u8 want;
 
@@ -765,14 +766,17 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	want = wanted[nr & (NR_LIMIT - 1)];
 	if (want & WANT_MOVES && ret == 0)
 		__sync_fetch_and_add(&rename_epoch, 1);
-	if (!(want & (WANT_ROWS | WANT_ARMED)) && nr != RESTART_SYSCALL)
+	if (!(want & (WANT_ROWS | WANT_ARMED | WANT_EXECED)) && nr != RESTART_SYSCALL)
 		return 0;
-	if (want & WANT_NONE_NOW && !(want & WANT_ARMED))
+	if (want & WANT_NONE_NOW && !(want & (WANT_ARMED | WANT_EXECED)))
 		return 0;
 	s = traced(task, 0);
-	if (!s || COMPAT_TASK(task))
+	if (!s)
 		return 0;
-	nr = exec_number(s, nr, want);
+	returned = exec_number(s, nr, want);
+	if (COMPAT_TASK(task) && returned == nr)
+		return 0;
+	nr = returned;
 	want = wanted[nr & (NR_LIMIT - 1)];
 	if ((!(want & WANT_ROWS) && nr != RESTART_SYSCALL) || want & WANT_NONE_NOW)
 		return 0;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,31 @@ def test_a_successful_execveat_is_a_row(pairing: str, selection: dict[str, list[
     rows = [(row["file"], row["ret"], row["latency_ns"] > 0) for row in traced.of("execveat")]
     assert rows == [("/no/such", -2, True), ("/bin/true", 0, True)]
     assert not traced.unmatched
+
+
+BEGINS_32_BIT = r"""
+int main(int argc, char **argv) {
+	char *arguments[] = { argv[1], NULL }, *nothing[] = { NULL };
+	if (fork() == 0)
+		syscall(SYS_execveat, AT_FDCWD, argv[1], arguments, nothing, 0);
+	wait(NULL);
+	return execve(argv[1], arguments, nothing);
+}
+"""
+ENDS_AT_ONCE = ".globl _start\n_start: movl $1, %eax\nxorl %ebx, %ebx\nint $0x80\n"
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="32-bit programs of x86")
+@pytest.mark.parametrize("pairing", MODES)
+def test_an_execve_that_begins_a_32_bit_program_is_a_row(tmp_path: Path, pairing: str) -> None:
+    """It returns with the number of a 32-bit execve; the program's own calls are not shown."""
+    small = str(tmp_path / "small")
+    subprocess.run(["as", "--32", "-o", f"{small}.o"], input=ENDS_AT_ONCE.encode(), check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-o", small, f"{small}.o"], check=True)
+    traced = program(BEGINS_32_BIT, small, pairing=pairing, families=["Process"])
+    rows = [r for r in traced.of("execve", "execveat") if r["file"] == small]
+    assert sorted((r["syscall"], r["ret"]) for r in rows) == [("execve", 0), ("execveat", 0)]
+    assert traced.causes == {"child": 1}
 
 
 NAMESPACES = r"""

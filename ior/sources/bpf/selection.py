@@ -24,7 +24,9 @@ BREAK, CLOCK, FUTEX, LEFT = 1024, 2048, 4096, 8192
 RING_ENTER, RING_REGISTER = 16384, 32768
 GIVEN, TAKEN, MESSAGE, NAMES, PAIR = 1, 2, 4, 8, 16
 WANT_ROWS, WANT_MOVES, WANT_ARMED, WANT_ALWAYS = 1, 2, 4, 8
-WANT_NONE_NOW, WANT_TASKS, WANT_RETURNS = 16, 32, 64
+WANT_NONE_NOW, WANT_TASKS, WANT_RETURNS, WANT_EXECED = 16, 32, 64, 128
+
+IA32_EXECVE: Final = 11
 
 MOVES: Final = (
     "rename",
@@ -202,4 +204,6 @@ def wanted(
         if (nr := table.nr(name)) >= 0:
             bits[nr] |= bit
     bits[(bits & WANT_ALWAYS) != 0] &= ~np.uint8(WANT_NONE_NOW)  # it may go on with another call
+    if table.arch == "x86_64":
+        bits[IA32_EXECVE] |= WANT_EXECED
     return bits
