@@ -151,6 +151,10 @@ class Source(Node):
         """Return the kernel side's counters."""
         return {}
 
+    def snapshot(self) -> Snapshot | None:
+        """Return a frozen picture of what waits to be captured, None where there is none."""
+        return None
+
 
 class SelectiveSource(Source):
     """A source that can leave calls out where they happen, and change its mind about which.
@@ -262,5 +266,6 @@ class Sink(Node):
 
 
 def answers(node: Node) -> bool:
-    """Return whether a node can be looked at: a stage with a `snapshot` of its own."""
-    return isinstance(node, Stage) and type(node).snapshot is not Stage.snapshot
+    """Return whether a node can be looked at: a stage or source with a `snapshot` of its own."""
+    own = type(node).snapshot if isinstance(node, (Source, Stage)) else None
+    return own not in (None, Source.snapshot, Stage.snapshot)

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from ior.errors import IorError, ReloadRefused, StageFailed
 from ior.expr.tree import Tree
 from ior.host.command import Command
-from ior.pipeline.abc import Source, Stage
+from ior.pipeline.abc import Source, Stage, answers
 from ior.pipeline.checking.columns import makes_calls
 from ior.pipeline.clock import Clock, SystemClock
 from ior.pipeline.graph import Graph
@@ -336,7 +336,7 @@ class Run:
         Raises KeyError for a node that does not exist or cannot be looked at.
         """
         worker = self._crew.workers[name]
-        if not isinstance(worker.node, Stage):
+        if not isinstance(worker.node, Stage) and not answers(worker.node):
             raise KeyError(name)
         return worker.snapshot() or _Nothing()
 

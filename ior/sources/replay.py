@@ -102,6 +102,9 @@ class Replay(Source):
         """Return the rows replayed as records attempted and read."""
         return dict.fromkeys(KERNEL, 0) | {"attempted": self._rows, "read": self._rows}
 
+    def snapshot(self) -> None:
+        """Return nothing: a recording has no calls in flight, but may be asked as `bpf` is."""
+
     def _next(self) -> tuple[Batch | None, bool]:
         """Read one block; return its batch, if it is one, and whether more may follow."""
         file, decoder = self._file, self._decoder

@@ -8,7 +8,8 @@ import pytest
 from tracing import MARK, MODES, program, python, trace
 
 from ior.pipeline.run import Run
-from ior.sources.bpf.source import BpfSource, boot_offset_ns
+from ior.sources.bpf.clock import boot_offset_ns
+from ior.sources.bpf.source import BpfSource
 
 pytestmark = pytest.mark.kernel
 

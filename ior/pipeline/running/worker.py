@@ -101,7 +101,7 @@ class Worker:
 
     def snapshot(self) -> Snapshot | None:
         """Return what the node answers; the last answer while it is busy in its lane."""
-        if not isinstance(self.node, Stage):
+        if not isinstance(self.node, (Source, Stage)):
             return None
         if self.ctx.lane is not None and self.ctx.lane.busy:
             self._wanted = True
@@ -221,7 +221,7 @@ class Worker:
 
     def _in_lane(self, method: Callable[..., Any], *args: Any) -> Any:
         result = method(*args)
-        if self._wanted and isinstance(self.node, Stage):
+        if self._wanted and isinstance(self.node, (Source, Stage)):
             self._wanted, self._picture = False, self.node.snapshot()
         return result
 

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.sources.bpf import records
+from ior.sources.bpf.flight import RECORD
 from ior.sources.bpf.loader import Object
 from ior.units import format_size
 
 _IN_FLIGHT_AGE_S: Final = 1.0
 _LOOK_S: Final = 0.5
-_RECORD: Final = np.dtype(list(records.FIELDS))
 
 # What the programs could not do, by counter, beside losing a record.
 _FAILURES: Final = {
@@ -74,7 +74,7 @@ class KernelBooks:
 
     def calls_in_flight(self) -> npt.NDArray[Any]:
         """Return the records of the calls that have been entered and have not returned."""
-        return np.frombuffer(self._object.iterate("list_in_flight"), _RECORD)
+        return np.frombuffer(self._object.iterate("list_in_flight"), RECORD)
 
     def in_flight(self) -> int:
         """Return how many calls have not returned; up to a second old."""

@@ -29,6 +29,8 @@ from ior.pipeline import abc
 from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
+from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
+from ior.sources.bpf.flight import InFlight, in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
@@ -40,7 +42,6 @@ _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million ca
 _FILL_LEAST_S = 0.001
 _POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
-_SUSPEND_NS = 1_000_000  # no suspend is shorter
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
 _TURN_MARGIN = records.STRIDE * 512
 _MIB = 1 << 20
@@ -121,17 +122,6 @@ def _problems(config: BpfConfig) -> Iterator[Problem]:
         yield Problem(Code.REFUSED, message, "write names_mib = 64", ("names_mib",))
 
 
-def boot_offset_ns() -> int:
-    """Return how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC: the time spent suspended."""
-    now = time.clock_gettime_ns
-    reads = [
-        (now(time.CLOCK_MONOTONIC), now(time.CLOCK_BOOTTIME), now(time.CLOCK_MONOTONIC))
-        for _ in range(5)
-    ]
-    before, boot, after = min(reads, key=lambda read: read[2] - read[0])  # not interrupted
-    return boot - (before + after) // 2
-
-
 class BpfSource(abc.SelectiveSource):
     """Records the wanted syscalls of the wanted tasks, as halves."""
 
@@ -153,6 +143,7 @@ class BpfSource(abc.SelectiveSource):
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
         self._final: Mapping[str, int] = {}
+        self._in_flight: InFlight | None = None  # at the end
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
@@ -248,15 +239,8 @@ class BpfSource(abc.SelectiveSource):
         if now - self._checked < _POLL_S or self._object is None or self._target is None:
             return False
         self._checked = now
-        self._follow_suspends(self._object)
+        follow_suspends(self._object)
         return self._target.ended(self._object)
-
-    @staticmethod
-    def _follow_suspends(loaded: Object) -> None:
-        """Correct the programs' clock after a suspend; smaller differences are our reading."""
-        offset = boot_offset_ns()
-        if abs(offset - int(loaded.globals["boot_offset_ns"])) > _SUSPEND_NS:
-            loaded.globals["boot_offset_ns"] = offset
 
     def stop(self) -> None:
         """Detach; what is in the ring is still read. May be called before `start` has finished."""
@@ -267,6 +251,19 @@ class BpfSource(abc.SelectiveSource):
                 self._object.detach()
             if self._books is not None:
                 self._books.freeze()
+                self._in_flight = self._look()
+
+    def snapshot(self) -> InFlight | None:
+        """Return the calls that have not returned: now or, after the end, at the end."""
+        return self._look() if self._in_flight is None else self._in_flight
+
+    def _look(self) -> InFlight | None:
+        if self._books is None or self._rings is None:
+            return None
+        found = self._books.calls_in_flight()
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._ids.learn(self._announced(self._rings[1]))
+        return in_flight(found, self._ids, self._origin.arch, now_ns)
 
     def _settled(self) -> bool:
         """Tell whether every program that was running at the detach has finished its record."""
