@@ -554,7 +554,9 @@ __noinline __u64 path_id(struct path_argument *p, __u32 *flags)
 							  (void *)p->user) :
 				bpf_probe_read_user_str(scratch->text, TEXT_MAX + 2,
 							(void *)p->user);
-		p->unread = n <= 0;
+		p->unread = n < 0;
+		if (!n) /* an empty string of user memory, up to Linux 6.12 at least */
+			n = 1;
 	}
 	cut = n > TEXT_MAX + 1;
 	if (cut)

@@ -13,7 +13,7 @@ from ior import kinds, syscalls
 from ior.kinds import COLUMNS, INFINITE_NS
 from ior.sources.bpf import selection
 
-pytestmark = [pytest.mark.kernel, pytest.mark.core]
+pytestmark = pytest.mark.kernel
 
 ALL = {"families": list(syscalls.table().families)}
 MS, S = 1_000_000, 1_000_000_000
@@ -81,6 +81,7 @@ int main(int argc, char **argv) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pairing", MODES)
 def test_files(tmp_path: Path, pairing: str) -> None:
     traced = program(FILES, str(tmp_path), pairing=pairing, **ALL)
@@ -222,6 +223,7 @@ int main(void) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pairing", MODES)
 def test_memory(pairing: str) -> None:
     traced = program(MEMORY, pairing=pairing, **ALL)
@@ -293,6 +295,7 @@ int main(void) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pairing", MODES)
 def test_tasks_sockets_and_objects(pairing: str) -> None:
     traced = program(TASKS, pairing=pairing, **ALL)

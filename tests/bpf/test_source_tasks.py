@@ -271,9 +271,13 @@ int main(void) {
 """
 
 
+ENDS = "int main(void) { return 0; }"
+PAUSES = "int main(void) { pause(); }"
+
+
 @pytest.mark.parametrize("target", ["pid", "tid"])
 def test_a_target_that_is_gone(target: str) -> None:
-    child = subprocess.Popen([compiled("int main(void) { return 0; }")])
+    child = subprocess.Popen([compiled(ENDS)])
     child.wait()
     with pytest.raises(NoSuchTarget, match=str(child.pid)):
         trace(**{target: child.pid})
@@ -282,7 +286,7 @@ def test_a_target_that_is_gone(target: str) -> None:
 def test_a_target_that_dies_while_probes_attach_ends_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with subprocess.Popen([compiled("int main(void) { pause(); }")]) as child:
+    with subprocess.Popen([compiled(PAUSES)]) as child:
         before = Target.mark_before
 
         def killed(self: Target, loaded: object) -> None:

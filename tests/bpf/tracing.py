@@ -33,8 +33,8 @@ from ior.syscalls import table
 from ior.testing import graph
 
 MODES = ("kernel", "user")
-# How kernel memory is read: see `probe_reads` in bpf/core.h. With IOR_PROBE_READS all tests do so.
-READS = (True,) if probe_reads() else (False, True)
+# How kernel memory is read (`probe_reads` in bpf/core.h): both ways unless $IOR_PROBE_READS tells.
+READS = (probe_reads(),) if os.environ.get("IOR_PROBE_READS") else (False, True)
 KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in READS]
 MARK = "/ior-mark"  # access(2) of it divides a trace: what the loader does is before the first
 
