@@ -26,9 +26,15 @@ from ior.stages.groups import Groups
 from ior.stages.keys import Combinations, Numbers
 
 Array = npt.NDArray[Any]
-Weight = Literal["calls", "latency", "gap", "bytes"]
+Weight = Literal["calls", "latency", "gap", "bytes", "errors"]
 
-WEIGHTS = {"calls": "count", "latency": "duration", "gap": "duration", "bytes": "size"}
+WEIGHTS = {
+    "calls": "count",
+    "latency": "duration",
+    "gap": "duration",
+    "bytes": "size",
+    "errors": "count",
+}
 """The weights, each with the kind of `ior.snapshots.Field` that it is."""
 
 OTHER = "[other]"  # the frame of all calls whose stack had no room
@@ -242,7 +248,7 @@ class Flamegraph(Stage):
     """Adds up calls by stack; ends the graph."""
 
     takes: ClassVar[Schema | None] = None
-    needs = ("latency_ns", "gap_ns", "bytes")
+    needs = ("latency_ns", "gap_ns", "bytes", "is_error")
     gives: ClassVar[Mapping[str, Schema]] = {}
     Config = FlamegraphConfig
 
@@ -275,13 +281,14 @@ class Flamegraph(Stage):
     def process(self, batch: Batch) -> None:
         """Add a batch of calls."""
         durations = (np.maximum(batch[name], 0) for name in ("latency_ns", "gap_ns"))  # -1 is none
-        self._count(batch, _ONE, *durations, batch["bytes"])
+        errors = batch["is_error"].astype(np.int64)
+        self._count(batch, _ONE, *durations, batch["bytes"], errors)
 
     def add(self, groups: Groups) -> None:
         """Add calls that were added up by group; `stack` must be of columns that groups have."""
-        self._count(
-            groups.keys, *(groups[name] for name in ("calls", "latency_ns", "gap_ns", "bytes"))
-        )
+        sums = [groups[name] for name in ("calls", "latency_ns", "gap_ns", "bytes")]
+        errors = np.where(groups.keys["is_error"], groups["calls"], 0)
+        self._count(groups.keys, *sums, errors)
 
     def _count(self, batch: Batch, *weights: Any) -> None:
         """Add a row's weights, in the order of `WEIGHTS`, at the end of its stack."""

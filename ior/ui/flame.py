@@ -95,10 +95,7 @@ class Drawing(msgspec.Struct, frozen=True, eq=False):
     @property
     def colours(self) -> list[str]:
         """What the frames can be coloured by."""
-        lacking = {"errors"} if "errors" not in self.tree.sums else set()
-        if self.shown.old is None:
-            lacking.add("change")
-        return [colour for colour in COLOURS if colour not in lacking]
+        return [name for name in COLOURS if name != "change" or self.shown.old is not None]
 
     def nearest(self, path: Path, folded: int) -> tuple[int, int]:
         """Return the row and box of a frame, or of the lowest frame on the way to it.
@@ -314,7 +311,7 @@ def _numbers(drawing: Drawing) -> Line:
         line += [("class:label", "  latency "), ("", format_duration(latency))]
     line += [("class:label", "  mean "), ("", format_duration(latency / max(1, calls)))]
     for name in ("bytes", "errors"):
-        if name != weight and name in drawing.tree.sums:
+        if name != weight:
             line += [("class:label", f"  {name} "), ("", _cell(name, drawing.value(box, name)))]
     return exactly(line, drawing.size.columns)
 

@@ -61,7 +61,7 @@ async def test_the_numbers_sum_to_the_total_of_each_weight(node_context, tmp_pat
     stats.process(batch)
     totals = stats.snapshot().totals
     sums = {"calls": totals.calls, "bytes": totals.bytes, "latency": totals.latency_ns}
-    sums["gap"] = totals.gap_ns
+    sums |= {"gap": totals.gap_ns, "errors": totals.errors}
     await fold(node_context(snapshots={"flame": flame(batch)}), path="o", weight=weight)
     weights = [n for _, n in parse((tmp_path / "o").read_text())]
     assert sum(weights) == sums[weight] > 0

@@ -86,6 +86,7 @@ def test_folded_adds_up_each_stack_in_any_order(
         expected["latency"][key] += max(row["latency_ns"], 0)
         expected["gap"][key] += max(row["gap_ns"], 0)
         expected["bytes"][key] += max(row["ret"], 0)
+        expected["errors"][key] += row["ret"] < 0
     for weight, sums in expected.items():
         assert dict(snapshot.folded(weight)) == {key: n for key, n in sums.items() if n}
 
@@ -102,6 +103,7 @@ def test_every_weight_is_the_sum_of_the_stats_however_few_nodes(
         "latency": totals.latency_ns,
         "gap": totals.gap_ns,
         "bytes": totals.bytes,
+        "errors": totals.errors,
     }
     for weight in WEIGHTS:
         snapshot = run([batch(rows)], stack=stack, max_nodes=max_nodes, weight=weight)

@@ -40,7 +40,8 @@ def batch(scale: int = 1, more: int = 0) -> Batch:
         syscall += [call] * count * scale
         file += [path] * count * scale
     slow = [1000 if name != "find" else 50_000_000 for name in comm]
-    return calls(names=Names(), comm=comm, syscall=syscall, file=file, latency_ns=slow)
+    ret = [-2 if name == "sh" else 0 for name in comm]
+    return calls(names=Names(), comm=comm, syscall=syscall, file=file, latency_ns=slow, ret=ret)
 
 
 def snapshot(
@@ -205,13 +206,15 @@ def test_width_by_another_metric() -> None:
     assert set(seen) == set(drawing(state).shown.snapshot.self_weight)
 
 
-def test_colours_by_family_and_mean_latency() -> None:
+def test_colours_by_family_errors_and_mean_latency() -> None:
     def styles(state: State) -> dict[str, str]:
         body = [frame.body(state, i) for i in range(state.body_rows)]
         return {text.strip("…+ "): style for line in body for style, text in line}
 
     assert styles(showing())["dd"] == styles(showing())["cat"]
     assert "flame.f" in styles(showing())["dd"]
+    errors = styles(showing(Action.VIEW, Action.VIEW))
+    assert (errors["dd"], errors["/bin"]) == ("class:heat.0", "class:heat.4")
     heat = styles(showing(Action.VIEW))
     assert (heat["dd"], heat["fi"]) == ("class:heat.0", "class:heat.4")
 
@@ -253,7 +256,7 @@ def test_a_baseline_counts_from_now_on_and_colours_by_change() -> None:
     state = after(tick(snapshot(first, batch(more=90)), 2), Action.DOWN, state=state)
     assert "since r" in lines(state)[0]
     assert drawing(state).tree.sums["calls"][ROOT] == 310
-    state = after(Action.VIEW, Action.VIEW, state=state)
+    state = after(*[Action.VIEW] * 3, state=state)
     assert view(state).colour == "change"
     found = {box.node: k for k, box in enumerate(drawing(state).boxes[1])}
     names = [drawing(state).tree.name[node] for node in found]
