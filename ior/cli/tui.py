@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,9 @@ class Tui(Subcommand):
             help="show made-up calls, whose mix changes or not; needs no root",
         )
         parser.add_argument("--ledger", metavar="FILE", help="write the books of the run, as JSON")
+        parser.add_argument(
+            "--read-only", action="store_true", help="write no recordings and no exports"
+        )
         options.add_selection(parser)
         options.add_changes(parser)
 
@@ -102,7 +107,12 @@ class Tui(Subcommand):
                 command=command,
                 title=title,
                 ledger_path=ledger,
-                options=ViewOptions(retarget=retarget(spec, command), output_fd=output_fd),
+                options=ViewOptions(
+                    retarget=retarget(spec, command),
+                    output_fd=output_fd,
+                    read_only=args.read_only,
+                    command_line=lambda terms: command_line(args, terms),
+                ),
             )
             return left._replace(code=left.code or status_of(command))
 
@@ -182,6 +192,29 @@ def is_capture(path: Path) -> bool:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False  # whoever reads it as a pipeline says why
+
+
+def command_line(args: Namespace, terms: Sequence[str]) -> str:
+    """Return the `ior run` that traces what this view does, through further terms of a filter.
+
+    It is empty for a demonstration.
+    """
+    if args.demo:
+        return ""
+    words = ["ior", "run", *([args.pipeline] if args.pipeline else [])]
+    for name in ("pid", "tid", "pairing", "replay"):
+        value = getattr(args, name)
+        words += [] if value is None else [f"--{name}", str(value)]
+    words += ["--follow-forks"] * args.follow_forks
+    for name in options.SELECTION:
+        for option in (name, f"no_{name}"):
+            for value in getattr(args, option) or ():
+                words += [f"--{option.replace('_', '-')}", value]
+    for value in (*(args.where or ()), *terms):
+        words += ["--where", value]
+    for value in args.set:
+        words += ["--set", value]
+    return shlex.join([*words, *(["--", *args.command] if args.command else [])])
 
 
 def hold_still(args: Namespace) -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +34,13 @@ from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
-from ior.ui.events import Ended, Event, Noted, Picture, Started, Tick
+from ior.ui.errands import Errands
+from ior.ui.events import Ended, Event, Noted, Picture, Said, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
 from ior.ui.picker.choice import Retarget, Target
 from ior.ui.picker.screen import PickerScreen
+from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.state import State
@@ -97,11 +100,14 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What else a view can do.
 
     With `retarget` another target can be chosen, which ends the run. `output_fd` is a pipe
-    with what the command writes.
+    with what the command writes. A `read_only` view writes no files. `command_line` gives the
+    `ior run` that traces the same through further terms of a filter.
     """
 
     retarget: Retarget | None = None
     output_fd: int | None = None
+    read_only: bool = False
+    command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005
 
 
 class Left(NamedTuple):
@@ -132,7 +138,8 @@ class Session:
         self.run = Run(build(spec), clock=self._clock, command=command, on_warning=self._warned)
         self._viewer = Viewer(self.run, spec, self._clock)
         output = None if options.output_fd is None else OutputTab(self._tail)
-        self.state = State(title=title or spec.label, output=output)
+        self.state = State(title=title or spec.label, output=output, read_only=options.read_only)
+        self._recorder = Recorder(self.run, spec)
         self.error: Exception | None = None
         self._screen: Screen | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,13 +172,17 @@ class Session:
         if wish is not None:
             self.state = replace(self.state, wish=None)
             self._grant(wish)
+        if before.terms != self.state.terms and self._recorder.path:
+            self._start(self._errands.refilter)
         if self._screen is not None:
             self._screen.follow(before, self.state)
 
     def _grant(self, wish: Wish) -> None:
         """Do what the state wishes."""
-        if self._options.retarget is None:
-            self.say("there is nobody else to choose: this is no live trace", False)
+        if not isinstance(wish, Choose):
+            self._start(self._errands.run, wish)
+        elif self._options.retarget is None:
+            self._answer("there is nobody else to choose: this is no live trace", False)
         elif not self._leaving.is_set():
             self._choice = wish
             self._close()
@@ -182,6 +193,10 @@ class Session:
             return
         event = Noted(text, self._clock.now_ns(), bad)
         self._loop.call_soon_threadsafe(self.dispatch, event)
+
+    def _answer(self, text: str, bad: bool) -> None:
+        now_ns = self._clock.now_ns()
+        self.dispatch(Noted(text, now_ns, bad) if bad else Said(text, now_ns))
 
     def _warned(self, node: str, message: str) -> None:
         self.say(f"{node}: {message}", False)
@@ -202,8 +217,17 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._crashed)
         self._screen = Screen(lambda: self.state, self.dispatch, input=input_, output=output)
+        self._errands = Errands(
+            self._recorder,
+            output,
+            state=lambda: self.state,
+            dispatch=self.dispatch,
+            say=self._answer,
+            command_line=self._options.command_line,
+        )
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
+            self._start = tasks.start_soon
             for task in (self._run, self._ticks, self._signals, self._leave):
                 tasks.start_soon(task)
             if self._options.output_fd is not None:
@@ -285,6 +309,7 @@ class Session:
         except Exception as error:
             self.error = error
         self._open()
+        self._errands.ended()
         said = "" if self.error is None else str(self.error) or type(self.error).__name__
         self.dispatch(Ended(self._picture(), said))
 

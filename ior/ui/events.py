@@ -10,7 +10,7 @@ from ior.pipeline.ledger import Ledger
 from ior.stages.stats import Totals
 from ior.ui.keys import Pressed
 from ior.ui.sight import Matched
-from ior.ui.tabs.abc import AnyTab, Clicked
+from ior.ui.tabs.abc import AnyTab, Clicked, Question
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -78,4 +78,27 @@ class Noted(msgspec.Struct, frozen=True):
     bad: bool = False
 
 
-Event = Started | Tick | Ended | Pressed | Clicked | PromptEdited | Resized | Noted
+class Asked(msgspec.Struct, frozen=True):
+    """Somebody is to be asked; `text` stands there already, `error` says what is wrong with it."""
+
+    question: Question
+    text: str
+    error: str = ""
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """What is recorded goes to `path` now; "" for none."""
+
+    path: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An answer to what the person did, for the message line alone."""
+
+    message: str
+    now_ns: int
+
+
+OfTheRun = Started | Tick | Ended | Noted | Recording
+OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said
+Event = OfTheRun | OfThePerson

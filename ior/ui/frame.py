@@ -43,6 +43,8 @@ def _title(state: State) -> Line:
     right: Line = []
     if state.noted:
         right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
+    if state.recording:
+        right.append(("class:badge", " recording (R) "))
     if state.output is not None:
         right.append((style, " output (O) "))
     if state.paused:

@@ -47,6 +47,11 @@ class Action(StrEnum):
     PREVIOUS_TAB = "previous tab"
     TAB = "tab"
     OUTPUT = "output"
+    RECORD = "record"
+    EXPORT = "export"
+    EDIT = "edit"
+    COPY = "copy"
+    COPY_COMMAND = "copy command"
     PROCESSES = "processes"
     THREADS = "threads"
     RESCAN = "rescan"
@@ -99,6 +104,10 @@ KEYS: tuple[Key, ...] = (
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
     Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),
+    Key(Action.RECORD, ("R",), "R", "", "start a recording, or stop it; it ends with the run"),
+    Key(Action.EXPORT, ("e",), "e", "", "export what the tab shows"),
+    Key(Action.EDIT, ("!",), "!", "", "open the last export in $VISUAL or $EDITOR"),
+    Key(Action.COPY_COMMAND, ("Y",), "Y", "", "show and copy the `ior run` that traces the same"),
     Key(Action.PROCESSES, ("p",), "p", "", "choose another process; the run goes on meanwhile"),
     Key(Action.THREADS, ("t",), "t", "", "choose a thread of the process"),
     Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in a prompt: apply", _PROMPT),

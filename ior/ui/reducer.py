@@ -13,13 +13,16 @@ from msgspec.structs import replace
 
 from ior.errors import FilterError
 from ior.ui.events import (
+    Asked,
     Ended,
     Event,
     Look,
     Noted,
     Picture,
     PromptEdited,
+    Recording,
     Resized,
+    Said,
     Started,
     Tick,
 )
@@ -29,10 +32,21 @@ from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer
 from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
 from ior.ui.terms import joined
-from ior.ui.wishes import Choose, Wish
+from ior.ui.wishes import (
+    Choose,
+    Copy,
+    CopyCommand,
+    Edit,
+    Kind,
+    Propose,
+    StopRecording,
+    Wish,
+    Write,
+)
 
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
 NOTES = 200  # messages that the Warnings view keeps
+READ_ONLY = "this view is read-only: it writes no files"
 FILTER = Question(
     "filter", "filter: ", "Enter applies it to the retained rows; empty shows everything"
 )
@@ -66,6 +80,12 @@ def _reduced(state: State, event: Event) -> State:
             return state
         case Resized(columns, rows):
             return replace(state, columns=columns, rows=rows)
+        case Asked(question, text, error):
+            return replace(state, prompt=Prompt(question, text, error))
+        case Said(message, now_ns):
+            return replace(state, message=Noted(message, now_ns))
+        case Recording(path):
+            return replace(state, recording=path)
         case Noted():
             notes = (*state.notes, event)[-NOTES:]
             state = replace(state, message=event, notes=notes, noted=state.noted + 1)
@@ -140,8 +160,9 @@ def _stepped(state: State, step: Step) -> State:
     if state.over is None and step.view.wants != wanted:  # also while paused
         state = replace(state, looks=_put(state.looks, state.tab, None))
     if step.message:
-        now_ns = state.picture.now_ns if state.picture else 0
-        state = replace(state, message=Noted(step.message, now_ns))
+        state = _said(state, step.message)
+    if step.copy:
+        state = replace(state, wish=Copy(step.copy))
     if step.ask is not None:
         state = replace(state, prompt=Prompt(step.ask, step.ask.text))
     if step.term and step.term not in state.terms:
@@ -223,8 +244,7 @@ def _output(state: State) -> State:
     if state.over is not None and state.over.tab is state.output:
         return replace(state, over=None)
     if state.output is None:
-        now_ns = state.picture.now_ns if state.picture else 0
-        return replace(state, message=Noted("ior started no command: it has no output", now_ns))
+        return _said(state, "ior started no command: it has no output")
     return replace(state, over=Over(state.output, state.output.begin, ()))
 
 
@@ -245,11 +265,44 @@ def _tab(step: int) -> Callable[[State], State]:
     return lambda state: _at_tab(state, (state.tab + step) % max(1, len(state.tabs)))
 
 
+def _said(state: State, message: str) -> State:
+    now_ns = state.picture.now_ns if state.picture else 0
+    return replace(state, message=Noted(message, now_ns))
+
+
+def _record(state: State) -> State:
+    if state.read_only:
+        return _said(state, READ_ONLY)
+    if state.recording:
+        return replace(state, wish=StopRecording())
+    if state.phase is not Phase.RUNNING:
+        return _said(state, "nothing can be recorded: the run is not under way")
+    return replace(state, wish=Propose("recording"))
+
+
+def _export(state: State) -> State:
+    if state.read_only:
+        return _said(state, READ_ONLY)
+    return replace(state, wish=Propose("export"))
+
+
+def _edit(state: State) -> State:
+    return _said(state, READ_ONLY) if state.read_only else replace(state, wish=Edit())
+
+
+def _writing(kind: Kind) -> Callable[[State, str], State]:
+    return lambda state, text: replace(state, wish=Write(kind, text))
+
+
 def _wishing(wish: Wish) -> Callable[[State], State]:
     return lambda state: replace(state, wish=wish)
 
 
-_ANSWERS: dict[str, Callable[[State, str], State]] = {FILTER.name: _filter_typed}
+_ANSWERS: dict[str, Callable[[State, str], State]] = {
+    FILTER.name: _filter_typed,
+    "recording": _writing("recording"),
+    "export": _writing("export"),
+}
 """What the general questions do with their answers; they may raise WrongAnswer."""
 
 _ACTIONS: dict[Action, Callable[[State], State]] = {
@@ -262,6 +315,10 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.PAUSE: _pause,
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
+    Action.RECORD: _record,
+    Action.EXPORT: _export,
+    Action.EDIT: _edit,
+    Action.COPY_COMMAND: _wishing(CopyCommand()),
     Action.PROCESSES: _wishing(Choose(threads=False)),
     Action.THREADS: _wishing(Choose(threads=True)),
     Action.NEXT_TAB: _tab(1),

@@ -107,7 +107,8 @@ class Screen:
 
     def follow(self, before: State, state: State) -> None:
         """Put the focus where the state says, and draw it soon."""
-        if state.prompt is not None and before.prompt is None:
+        asked = before.prompt.question.name if before.prompt else None
+        if state.prompt is not None and state.prompt.question.name != asked:
             self._prompt.set_document(Document(state.prompt.text), bypass_readonly=True)
             self.application.layout.focus(self._prompt_window)
         elif state.prompt is None and before.prompt is not None:

@@ -1,8 +1,12 @@
-"""What the reducer wants done outside the state; whoever runs the screen does it."""
+"""What the reducer wants done outside the state; whoever runs the screen does it, once."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+Kind = Literal["recording", "export"]
 
 
 class Choose(msgspec.Struct, frozen=True):
@@ -11,4 +15,35 @@ class Choose(msgspec.Struct, frozen=True):
     threads: bool
 
 
-Wish = Choose
+class Propose(msgspec.Struct, frozen=True):
+    """Ask where to write, proposing a name."""
+
+    kind: Kind
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Start a recording, or export what is in front, to `path`."""
+
+    kind: Kind
+    path: str
+
+
+class StopRecording(msgspec.Struct, frozen=True):
+    """Complete the recording."""
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """Put a text on the clipboard of the terminal."""
+
+    text: str
+
+
+class CopyCommand(msgspec.Struct, frozen=True):
+    """Show and copy the `ior run` that traces the same."""
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """Open the last export in the editor."""
+
+
+Wish = Choose | Propose | Write | StopRecording | Copy | CopyCommand | Edit

@@ -119,19 +119,23 @@ class Person:
 
     def __init__(self, terminal: Terminal, keyboard: PipeInput) -> None:
         self.terminal, self.keyboard = terminal, keyboard
-        self._steps: list[tuple[str, Callable[[], None]]] = []
+        self._steps: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         self.saw: list[list[str]] = []  # the screen at each step
         terminal.on_frame = self._look
 
     def when(self, words: str, act: str | Callable[[], None]) -> Person:
         """Once `words` are on the screen, press keys or do something."""
+        return self.until(lambda: words in "\n".join(self.terminal.lines), act)
+
+    def until(self, holds: Callable[[], bool], act: str | Callable[[], None]) -> Person:
+        """Once `holds` is true when something is drawn, press keys or do something."""
         keys = act
         send = (lambda: self.keyboard.send_text(keys)) if isinstance(keys, str) else keys
-        self._steps.append((words, send))
+        self._steps.append((holds, send))
         return self
 
     def _look(self) -> None:
-        if self._steps and self._steps[0][0] in "\n".join(self.terminal.lines):
+        if self._steps and self._steps[0][0]():
             self.saw.append(self.terminal.lines)
             self._steps.pop(0)[1]()
 

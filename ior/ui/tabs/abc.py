@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -64,12 +64,16 @@ class WrongAnswer(ValueError):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What comes of an event: another view; a message; a term for the filter; a question."""
+    """What comes of an event: another view; a message; a term for the filter; a question.
+
+    `copy` goes to the terminal's clipboard.
+    """
 
     view: Any
     message: str = ""
     term: str = ""
     ask: Question | None = None
+    copy: str = ""
 
 
 V = TypeVar("V", bound=View)
@@ -83,6 +87,7 @@ class Tab(ABC, Generic[V, S, L]):
     name: str
     keys: ClassVar[tuple[Key, ...]] = ()
     looks: ClassVar[bool] = True  # False: whoever opens it gives the picture
+    exports: ClassVar[str] = ""  # the suffix of the files that `export` makes, "" for none
     begin: V
 
     @classmethod
@@ -104,6 +109,10 @@ class Tab(ABC, Generic[V, S, L]):
         Raises WrongAnswer or FilterError for an answer that is no good.
         """
         return None
+
+    def export(self, view: V, layout: L) -> Iterable[str]:  # noqa: ARG002 (a hook)
+        """Yield the text of a file with what the tab shows, also what is out of sight."""
+        return ()
 
     @abstractmethod
     def line(self, view: V, layout: L, row: int) -> Line:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
+from ior.sinks.csv import quote
 from ior.snapshots import Snapshot, Table
 from ior.ui.bars import bar
-from ior.ui.grid import Grid, Sort, arrange, columns_shown, find, key_of, padded
+from ior.ui.grid import Grid, Sort, arrange, cell, columns_shown, find, key_of, padded
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Sight
 from ior.ui.tabs.abc import Size, Step, Tab, TabEvent, View
@@ -50,10 +51,12 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row as well"),
         Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
         Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
+        Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),
         *SCROLL,
         Key(Action.LEFT, ("left", "h"), "Left h", "", "scroll the columns to the left"),
         Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
     )
+    exports = "csv"
     begin = TableView()
 
     def __init__(self, name: str, node: str, index: int) -> None:
@@ -89,10 +92,20 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         """Move, sort, scroll, or add what names the row under the cursor to the filter."""
         if not isinstance(event, Pressed):
             return None
+        if event.action is Action.COPY:
+            return Step(view, copy=_row_text(layout, view.cursor))
         if event.action is Action.DRILL:
             return _drill(view, layout)
         change = _CHANGES.get(event.action)
         return None if change is None else Step(change(view, layout))
+
+    def export(self, view: TableView, layout: TableLayout) -> Iterator[str]:  # noqa: ARG002
+        """Yield the table as CSV: exact values, all columns, rows in the order shown."""
+        table = layout.grid.table
+        yield ",".join(quote(field.name) for field in table.fields) + "\n"
+        rest = () if table.rest is None else (table.rest,)
+        for row in (*layout.grid.rows, *rest):
+            yield ",".join("" if cell is None else quote(str(cell)) for cell in row) + "\n"
 
     def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
         """Draw a line: the heading, a visible row, or at the bottom the rest."""
@@ -162,6 +175,13 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
 
 def _reverse(view: TableView, _: TableLayout) -> TableView:
     return replace(view, sort=Sort(view.sort.field, not view.sort.reverse))
+
+
+def _row_text(layout: TableLayout, row: int) -> str:
+    """Return a row as people read it, with a blank between its cells."""
+    fields = layout.grid.table.fields
+    cells = layout.grid.rows[row] if row < len(layout.grid.rows) else ()
+    return "  ".join(cell(field, value) for field, value in zip(fields, cells, strict=False))
 
 
 def _drill(view: TableView, layout: TableLayout) -> Step:
