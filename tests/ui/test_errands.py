@@ -22,6 +22,12 @@ from ior.ui.app import ViewOptions, run_tui
 
 pytestmark = pytest.mark.timeout(60)
 
+FLAME = """\
+[stage.flame]
+type = "flamegraph"
+inputs = "pair"
+weight = "latency"
+"""
 PIPELINE = """\
 version = 1
 [stage.kernel]
@@ -46,14 +52,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def pipeline() -> PipelineSpec:
-    return parse(PIPELINE, directory=Path.cwd(), label="test.toml")
+def pipeline(more: str = "") -> PipelineSpec:
+    return parse(PIPELINE + more, directory=Path.cwd(), label="test.toml")
 
 
-def live(person: Person, **options: object) -> dict[str, object]:
+def live(person: Person, more: str = "", **options: object) -> dict[str, object]:
     """Run the view; return the books."""
     left = run_tui(
-        pipeline(),
+        pipeline(more),
         refresh_ms=20,
         ledger_path=Path("books.json"),
         options=ViewOptions(**options),
@@ -105,6 +111,15 @@ def test_a_bad_path_keeps_the_text_and_says_why(person: Person, here: Path) -> N
     assert rows[0][:2] == ["syscall", "calls"]
     assert all(re.fullmatch("[0-9]+", row[1]) for row in rows[1:])
     assert len(rows) > 8
+
+
+def test_the_flamegraph_is_exported_as_folded_stacks(person: Person, here: Path) -> None:
+    person.until(lambda: bool(re.match(" calls [1-9]", person.terminal.lines[1])), "e")
+    person.when("export to: ior-flame-", "\x15x.folded\r").when("exported ", "q")
+    live(person, FLAME)
+    lines = (here / "x.folded").read_text("utf-8").splitlines()
+    assert len(lines) > 10
+    assert all(re.fullmatch(r".+;\S+ [0-9]+", line) for line in lines)
 
 
 def test_files_belong_to_the_user_who_called_sudo(

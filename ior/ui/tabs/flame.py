@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from ior.calls import CALLS
 from ior.errors import SpecError
+from ior.sinks.folded import escape_frame
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig, FlameSnapshot
 from ior.stages.stream import Stream
 from ior.ui.flame import COLOURS, Drawing, Shown, Zoom, draw, drawn, matcher
@@ -68,6 +69,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
     """Shows a `flamegraph` node; other orders of frames are made of the retained rows."""
 
     name = "Flame"
+    exports = "folded"
     begin = FlameView()
     keys: ClassVar[tuple[Key, ...]] = (
         Key(Action.DRILL, ("enter",), "Enter", "zoom", "zoom into the frame"),
@@ -115,6 +117,11 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
             return found if isinstance(found, FlameSnapshot) else None
         config = replace(self._config, stack=list(view.stack))
         return sight.added(Flamegraph(config)).snapshot()
+
+    def export(self, view: FlameView, layout: Drawing) -> Iterator[str]:  # noqa: ARG002 (all of it)
+        """Yield the tree as folded stacks, with the weight that is shown."""
+        for stack, weight in layout.shown.snapshot.folded(layout.weight):
+            yield f"{';'.join(map(escape_frame, stack))} {weight}\n"
 
     def arrange(
         self, view: FlameView, seen: FlameSnapshot, size: Size, last: Drawing | None
