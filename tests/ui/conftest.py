@@ -23,4 +23,6 @@ def stand() -> Iterator[Callable[[int, int, State], Stand]]:
 def person() -> Iterator[Person]:
     """Sit somebody down in front of 80 by 24 cells."""
     with create_pipe_input() as keyboard:
-        yield Person(Terminal(80, 24), keyboard)
+        sitting = Person(Terminal(80, 24), keyboard)
+        yield sitting
+        print("\n".join(sitting.terminal.lines))  # shown when the test fails

@@ -56,6 +56,18 @@ def pipeline(more: str = "") -> PipelineSpec:
     return parse(PIPELINE + more, directory=Path.cwd(), label="test.toml")
 
 
+def in_syscalls(person: Person) -> Person:
+    """Let a person go to the tab of syscalls first."""
+
+    def press() -> None:
+        label = re.search(r"(\d) Syscalls", person.terminal.lines[2])
+        assert label is not None
+        person.keyboard.send_text(label[1])
+
+    person.when(" Syscalls ", press)
+    return person.until(lambda: person.terminal.lines[3].startswith("syscall"), "")
+
+
 def live(person: Person, more: str = "", **options: object) -> dict[str, object]:
     """Run the view; return the books."""
     left = run_tui(
@@ -83,7 +95,7 @@ def recorded(path: Path) -> int:
 def test_a_recording_goes_on_over_filters_and_the_books_cover_it(
     person: Person, here: Path
 ) -> None:
-    person.when("read ", "R").when("recording to: ior-", "\x15one.ior\r")
+    in_syscalls(person).when("read ", "R").when("recording to: ior-", "\x15one.ior\r")
     person.when("recording (R)", "f").when("filter: ", "is_error\r").when("rows match", "f")
     person.when("filter: ", "\x15is_error and pid > 1\r").when("pid > 1", "R")
     person.when("recorded: one.ior", "R").when("recording to: ior-", "\x15two.ior\r")
@@ -99,11 +111,11 @@ def test_a_recording_goes_on_over_filters_and_the_books_cover_it(
 
 def test_a_bad_path_keeps_the_text_and_says_why(person: Person, here: Path) -> None:
     (here / "there.csv").write_bytes(b"mine")
-    person.when("read ", "e").when("export to: ior-syscalls-", "\x15no/such/x.csv\r")
+    in_syscalls(person).when("read ", "e").when("export to: ior-syscalls-", "\x15no/such/x.csv\r")
     person.when("No such file", "\x15there.csv\r").when("exists already", "\x7f2\r")
     person.when("exported ", "q")
     live(person)
-    screen = "\n".join(person.saw[3])
+    screen = "\n".join(person.saw[5])
     assert "export to: there.csv" in screen
     assert (here / "there.csv").read_bytes() == b"mine"
     with (here / "there.cs2").open(newline="") as file:
@@ -129,14 +141,14 @@ def test_files_belong_to_the_user_who_called_sudo(
         pytest.skip("only root can give files away")
     monkeypatch.setenv("SUDO_UID", "65534")
     monkeypatch.setenv("SUDO_GID", "65533")
-    person.when("read ", "e").when("export to: ", "\x15x.csv\r").when("exported ", "R")
+    in_syscalls(person).when("read ", "e").when("export to: ", "\x15x.csv\r").when("exported ", "R")
     person.when("recording to: ", "\x15x.ior\r").when("recording (R)", "q")
     live(person)
     assert {(here / name).stat().st_uid for name in ("x.csv", "x.ior")} == {65534}
 
 
 def test_a_read_only_view_writes_nothing(person: Person, here: Path) -> None:
-    person.when("read ", "R").when("read-only", "Y").when("copied: it", "e")
+    in_syscalls(person).when("read ", "R").when("read-only", "Y").when("copied: it", "e")
     person.when("read-only", "!").when("read-only", "q")
     live(person, read_only=True, command_line=lambda terms: "it")
     assert os.listdir() == ["books.json"]
@@ -144,7 +156,7 @@ def test_a_read_only_view_writes_nothing(person: Person, here: Path) -> None:
 
 def test_a_row_and_the_command_line_are_copied(person: Person, here: Path) -> None:
     del here
-    person.when("read ", "y").when("copied: ", "f").when("filter: ", "is_error\r")
+    in_syscalls(person).when("read ", "y").when("copied: ", "f").when("filter: ", "is_error\r")
     person.when("rows match", "Y").when("copied: ior run", "q")
     live(person, command_line=lambda terms: f"ior run {terms}")
     sent = re.findall("\x1b\\]52;c;([^\x07]*)\x07", "".join(person.terminal.raw))
@@ -157,7 +169,7 @@ def test_the_editor_opens_the_last_export(
     person: Person, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VISUAL", "/bin/sh -c 'cp \"$0\" seen'")
-    person.when("read ", "!").when("nothing was exported yet", "e")
+    in_syscalls(person).when("read ", "!").when("nothing was exported yet", "e")
     person.when("export to: ", "\x15x.csv\r").when("exported ", "!")
 
     person.until((here / "seen").exists, "q")
