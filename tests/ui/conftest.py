@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,4 +26,4 @@ def person() -> Iterator[Person]:
     with create_pipe_input() as keyboard:
         sitting = Person(Terminal(80, 24), keyboard)
         yield sitting
-        print("\n".join(sitting.terminal.lines))  # shown when the test fails
+        sys.stdout.write("\n".join(sitting.terminal.lines))  # shown when the test fails
