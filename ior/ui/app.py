@@ -107,7 +107,7 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     retarget: Retarget | None = None
     output_fd: int | None = None
     read_only: bool = False
-    command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005
+    command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005 (there is none)
 
 
 class Left(NamedTuple):
