@@ -159,8 +159,8 @@ class Source(Node):
 class SelectiveSource(Source):
     """A source that can leave calls out where they happen, and change its mind about which.
 
-    Before `start` what is asked for is noted. A row says in `filter_epoch` (`epoch` of a half)
-    after how many changes of the selection its call began.
+    Before `start` what is asked for is noted. A row's `filter_epoch` (`epoch` of a half) says
+    under which selection its call began: the number grows with every change.
     """
 
     @abstractmethod

@@ -77,9 +77,14 @@ class Choice:
         self._change()
 
     def _change(self) -> None:
+        """Write what has changed, with an epoch of its own for the time that it takes.
+
+        So a return can be told whose call began under another selection.
+        """
         if self._loaded is not None:
+            self._loaded.globals["selection_epoch"] = self._epoch + 1
             self._write()
-            self._epoch += 1
+            self._epoch += 2
             self._loaded.globals["selection_epoch"] = self._epoch
 
     def _write(self) -> None:
