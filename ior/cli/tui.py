@@ -93,7 +93,7 @@ class Tui(Subcommand):
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
         from ior.ui.app import ViewOptions, run_tui  # noqa: PLC0415 - not for --help
 
-        spec, _ = prepare(args.pipeline or "tui", args)
+        spec, graph = prepare(args.pipeline or "tui", args)
         with contextlib.ExitStack() as stack:
             command, output_fd = None, None
             if args.command is not None:
@@ -111,6 +111,7 @@ class Tui(Subcommand):
                     retarget=retarget(spec, command),
                     output_fd=output_fd,
                     read_only=args.read_only,
+                    warnings=tuple(f"{one.where}: {one.message}" for one in graph.warnings),
                     command_line=lambda terms: command_line(args, terms),
                 ),
             )

@@ -100,13 +100,15 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What else a view can do.
 
     With `retarget` another target can be chosen, which ends the run. `output_fd` is a pipe
-    with what the command writes. A `read_only` view writes no files. `command_line` gives the
+    with what the command writes. A `read_only` view writes no files. `warnings` of the check
+    stand first among those that are shown. `command_line` gives the
     `ior run` that traces the same through further terms of a filter.
     """
 
     retarget: Retarget | None = None
     output_fd: int | None = None
     read_only: bool = False
+    warnings: tuple[str, ...] = ()
     command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005 (there is none)
 
 
@@ -316,6 +318,8 @@ class Session:
     def _open(self) -> None:
         if self.state.started_ns is None:
             self.dispatch(Started(self._clock.now_ns(), self._viewer.open()))
+            for line in self._options.warnings:
+                self.dispatch(Noted(line, self._clock.now_ns()))
 
     async def _ticks(self) -> None:
         await self.run.started.wait()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.formatted_text.base import OneStyleAndTextTuple
 from prompt_toolkit.layout.controls import UIContent, UIControl
 
 from ior.text import fit, sanitise, width
+from ior.ui.plain import is_plain, plain
 
 Fragment = tuple[str, str]
 Line = list[Fragment]
@@ -65,6 +67,9 @@ class LinesControl(UIControl):
     def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 (their signature)
         """Return the content; prompt_toolkit asks it for the lines that it shows."""
         count, line = self._content()
+        if is_plain(get_app().output.encoding()):
+            signs = line
+            line = lambda i: [(style, plain(text)) for style, text in signs(i)]  # noqa: E731 (short)
         return UIContent(
             get_line=lambda i: list[OneStyleAndTextTuple](line(i)),
             line_count=count,
