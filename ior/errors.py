@@ -22,7 +22,9 @@ one line and exits with `exit_code`. The binding's own `BpfError` lives beside t
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from pathlib import Path as FilePath
 
 from ior.findings import Code, Finding, Path, Problem, dotted
 
@@ -171,3 +173,27 @@ class ReloadRefused(IorError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class Retold(RuntimeError):
+    """What was raised elsewhere, in the words of `raised` there."""
+
+
+_NOT_THEIRS = (f"{FilePath(__file__).parent}/", f"{FilePath(traceback.__file__).parent}/", "<")
+
+
+def raised(error: BaseException) -> str:
+    """Return one line for the user: what was raised, and the last place in their code where.
+
+    That is neither ior's nor the standard library's. An error of ior's own, or one retold, says
+    all in its message.
+    """
+    said = " ".join(str(error).split())
+    if isinstance(error, (IorError, Retold)):
+        return said
+    said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
+    if not theirs:
+        return said
+    return f"{said} ({theirs[-1].filename.rpartition('/')[2]}:{theirs[-1].lineno})"

@@ -175,8 +175,11 @@ def _loss(ledger: Ledger) -> str:
         )
     if skipped := ledger.kernel.get("skipped", 0):
         parts.append(f"{skipped:,} probe runs skipped, each a call or half of one")
-    if dropped := ledger.lost - lost - skipped:
+    if dropped := ledger.lost - lost - skipped - ledger.failed:
         parts.append(f"{dropped:,} rows dropped by stages that could not keep up")
+    if failed := {name: books.failed for name, books in ledger.stages.items() if books.failed}:
+        where = ", ".join(f"'{name}'" for name in failed)
+        parts.append(f"{ledger.failed:,} rows that {where} failed at")
     if not ledger.closed:
         parts.append(f"the books do not balance: {'; '.join(ledger.open_because)}")
     return ", ".join(parts)

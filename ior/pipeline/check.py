@@ -112,7 +112,7 @@ class _Check:
             self.nodes[spec.name] = cls(self._config(spec, cls.Config))
         except _Said:
             return
-        except (IorError, ValueError, TypeError) as error:
+        except (IorError, ValueError, TypeError, ArithmeticError) as error:
             self._refused(spec, error)
 
     def _config(self, spec: NodeSpec, struct: type[Config]) -> Config:

@@ -98,6 +98,8 @@ def _wants(function: Callable[..., Any], name: str) -> tuple[str, ...]:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # of something made in C
         return ()
+    if not parameters:
+        raise SpecError(f"the function '{name}' takes nothing; a stage's function takes a batch")
     required = [
         p.name
         for p in parameters[1:]

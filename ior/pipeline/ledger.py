@@ -70,9 +70,14 @@ class Ledger(msgspec.Struct, kw_only=True):
 
     @property
     def lost(self) -> int:
-        """Calls and rows that were lost anywhere: in the kernel and on edges."""
+        """Calls and rows that were lost anywhere: in the kernel, on edges, in failing stages."""
         kernel = self.kernel.get("lost", 0) + self.kernel.get("skipped", 0)
-        return kernel + sum(edge.dropped for edge in self.edges.values())
+        return kernel + sum(edge.dropped for edge in self.edges.values()) + self.failed
+
+    @property
+    def failed(self) -> int:
+        """Rows that stages failed at."""
+        return sum(books.failed for books in self.stages.values())
 
 
 def balance(

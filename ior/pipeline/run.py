@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
-from ior.errors import IorError, ReloadRefused, StageFailed
+from ior.errors import IorError, ReloadRefused, raised
 from ior.expr.tree import Tree
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage, answers
@@ -72,6 +72,7 @@ class Run:
         self._stopping = anyio.Event()
         self._late = False  # aborted because the deadline has passed
         self._scope: anyio.CancelScope | None = None
+        self._closing: anyio.CancelScope | None = None  # of the node that is closing
         self._group: anyio.abc.TaskGroup | None = None  # while there is work
         self._failure: IorError | None = None
         self._kernel: dict[str, int] | None = None
@@ -144,7 +145,7 @@ class Run:
                 error.add_note(f"in stage '{worker.ctx.name}'")
                 raise
             except Exception as error:
-                raise _failure(worker, error, "cannot start: ") from error
+                raise worker.failure(error, "cannot start: ") from error
 
     async def _work(self) -> None:
         """Let everybody work until the sources have ended and everything has drained."""
@@ -265,7 +266,7 @@ class Run:
         """Note a failure; the run ends with it, but goes on first while others can."""
         self._note(worker, error)
         if self._is_aside(worker):
-            said = f"it failed, the others go on: {_failure(worker, error)}"
+            said = f"it failed, the others go on: {raised(error)}"
             self._warnings.warn(worker.ctx.name, said)
         else:
             self.stop()
@@ -284,10 +285,10 @@ class Run:
 
     def _note(self, worker: Worker, error: Exception) -> None:
         if self._failure is None:
-            self._failure = _failure(worker, error)
+            self._failure = worker.failure(error)
             self._failure.__cause__ = error
         else:
-            self._failure.add_note(f"then {_failure(worker, error)}")
+            self._failure.add_note(f"then {worker.failure(error)}")
 
     async def _close(self) -> None:
         """Close what was started, the last first, whatever happens on the way."""
@@ -296,14 +297,15 @@ class Run:
                 self._kernel = self._kernel_books()
             except Exception:  # of a source that never came to life
                 self._kernel = {}
-        deadline = self._settings.abort_s if self._aborted else float("inf")
         for worker in reversed(self._begun):
-            with anyio.move_on_after(deadline, shield=True) as scope:
+            limit_s = self._settings.abort_s if self._aborted else self._settings.drain_s
+            with anyio.move_on_after(limit_s, shield=True) as self._closing:
                 try:
                     await worker.close()
                 except Exception as error:
                     self._note(worker, error)
-            if scope.cancelled_caught:
+            if self._closing.cancelled_caught:
+                self._late = self._late or not self._aborted
                 self.abandoned.append(f"'{worker.ctx.name}' did not close")
         self._crew.close_edges()
         self._warnings.flush()
@@ -329,6 +331,9 @@ class Run:
         self._stopping.set()
         if self._scope is not None:
             self._scope.cancel()
+        if self._closing is not None:
+            in_time = anyio.current_time() + self._settings.abort_s
+            self._closing.deadline = min(self._closing.deadline, in_time)
 
     def snapshot(self, name: str) -> Snapshot:
         """Return a node's present snapshot, without tables where it has none to give.
@@ -338,7 +343,10 @@ class Run:
         worker = self._crew.workers[name]
         if not isinstance(worker.node, Stage) and not answers(worker.node):
             raise KeyError(name)
-        return worker.snapshot() or _Nothing()
+        try:
+            return worker.snapshot() or _Nothing()
+        except Exception as error:
+            raise worker.failure(error, "snapshot: ") from error
 
     def ledger(self) -> Ledger:
         """Return the books as they stand; they close when the run has ended."""
@@ -380,16 +388,6 @@ class Run:
 class _Nothing:
     def tables(self) -> tuple[Table, ...]:
         return ()
-
-
-def _failure(worker: Worker, error: Exception, what: str = "") -> StageFailed:
-    """Return the failure of a node: what it says for the user, the node in a note."""
-    said = " ".join(str(error).split())  # one line, whatever it was
-    if not isinstance(error, IorError):
-        said = f"{type(error).__name__}: {said}"
-    failure = StageFailed(f"stage '{worker.ctx.name}': {what}{said}")
-    failure.add_note(f"in stage '{worker.ctx.name}'")
-    return failure
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:

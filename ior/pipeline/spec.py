@@ -158,7 +158,7 @@ def survey_file(path: Path) -> PipelineSpec:
     """
     try:
         raw = path.read_bytes()
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start)
         column = error.start - (raw.rfind(b"\n", 0, error.start) + 1)
@@ -180,6 +180,10 @@ def survey(text: str, *, directory: Path, label: str) -> PipelineSpec:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError.found([_not_toml(error, text, label)]) from error
+    except RecursionError:
+        help_ = "a pipeline has a few levels of tables and lists"
+        message = "tables and lists are nested too deeply to be read"
+        raise SpecError.found([Finding(label, 1, 1, Code.SYNTAX, "", message, help_)]) from None
     places = Places(text)
     collector = Collector(label, places)
     document = expand(document, os.environ, lambda p: collector.add(p, (), _at(document, p.keys)))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
-from ior.calls import RAW, Batch, Schema, decoder
+from ior.calls import RAW, Batch, Column, Schema, decoder
 from ior.errors import SpecError
 from ior.findings import Code, Problem, choice
 from ior.pipeline.abc import Config, Stage
@@ -266,9 +266,7 @@ class Flamegraph(Stage):
         usable = [c.name for c in takes.columns if c.kind not in RAW and c.dtype[0] in "iu?"]
         choices = sorted({*usable, *(name for name in _LEVELS if _LEVELS[name].column in by_name)})
         problems = [
-            Problem(
-                Code.COLUMN, f"no column '{name}' arrives", choice(name, choices), ("stack", number)
-            )
+            Problem(Code.COLUMN, _unfit(name, by_name), choice(name, choices), ("stack", number))
             for number, (name, level) in enumerate(
                 zip(self.config.stack, self._levels, strict=True)
             )
@@ -327,3 +325,9 @@ class Flamegraph(Stage):
                 self_weight=weights,
             )
         return self._last
+
+
+def _unfit(name: str, arriving: Mapping[str, Column]) -> str:
+    if name in arriving:
+        return f"'{name}' makes no frames: it is neither text nor a whole number"
+    return f"no column '{name}' arrives"

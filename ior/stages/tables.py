@@ -340,7 +340,7 @@ def check_key(name: str, arriving: Schema) -> None:
         message, hint = f"no column '{lacking[0]}' arrives", choice(lacking[0], keys)
         raise SpecError(message, code=Code.COLUMN, hint=hint, keys=("by",))
     if not all(countable(by_name[column]) for column in needed):
-        message = f"nothing can be counted by '{name}', which is no single value"
+        message = f"nothing can be counted by '{name}', which is neither text nor a whole number"
         raise SpecError(message, keys=("by",))
 
 

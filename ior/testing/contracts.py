@@ -24,6 +24,7 @@ from ior.calls import HALVES, Array, Batch, Schema
 from ior.pipeline.abc import Config, Node, Sink, Source, Stage
 from ior.pipeline.forms import stage_of
 from ior.pipeline.ledger import Ledger
+from ior.pipeline.reading.convert import convert
 from ior.pipeline.run import Run
 from ior.snapshots import Snapshot
 from ior.testing.batches import calls, halves
@@ -207,7 +208,7 @@ class _Keep(Sink):
 def _round_trip(cls: type[Node], config: Keys) -> Any:
     """Return the config as a Struct, after a way to TOML's values and back."""
     if not isinstance(config, msgspec.Struct):
-        config = msgspec.convert(dict(config or {}), cls.Config)
+        config = convert(dict(config or {}), cls.Config)
     plain = {k: v for k, v in msgspec.to_builtins(config).items() if v is not None}
     again = msgspec.convert(plain, cls.Config)
     assert again == config, f"the config does not come back from a file: {again} != {config}"

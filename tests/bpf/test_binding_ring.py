@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -342,3 +343,18 @@ def test_reading_while_another_process_writes(open_bpf: Open, program: str, size
     assert int(attempted) >= 100_000
     assert len(seen) + int(lost) == attempted
     assert seen == sorted(set(seen))
+
+
+def test_a_fork_does_not_inherit_what_is_mapped(open_bpf: Open) -> None:
+    """A stage in a process of its own, forked by a reload, cannot touch rings and variables."""
+    with running(open_bpf, "fixed"):
+        assert "bpf-map" in Path("/proc/self/maps").read_text()
+        theirs, ours = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.write(ours, str(Path("/proc/self/maps").read_text().count("bpf-map")).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert os.read(theirs, 10) == b"0"
+        os.close(theirs)
+        os.close(ours)

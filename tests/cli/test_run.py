@@ -108,6 +108,21 @@ def test_loss_is_said_and_an_error_on_request(ior: Invoke, folder: Path) -> None
     assert ior("run", "made.toml", "--fail-on-loss").code == 0
 
 
+def test_rows_that_a_stage_failed_at_are_a_loss(ior: Invoke, folder: Path) -> None:
+    own = 'def bad(batch):\n    raise ValueError("no")\n'
+    (folder / "own.py").write_text(own)
+    stages = (
+        '[stage.bad]\nuse = "./own.py:bad"\ninputs = "kernel"\non_error = "drop"\n'
+        '[stage.more]\ntype = "csv"\ninputs = "bad"\npath = "more.csv"\n'
+    )
+    (folder / "bad.toml").write_text((folder / "made.toml").read_text() + stages)
+    result = ior("run", "bad.toml")
+    assert (result.code, len(result.out.splitlines())) == (0, 31)
+    assert result.err.splitlines()[-1] == "ior: 30 rows that 'bad' failed at"
+    assert "ValueError: no (own.py:2)" in result.err
+    assert ior("run", "bad.toml", "--fail-on-loss").code == 3
+
+
 def test_a_duration_ends_the_run(ior: Invoke) -> None:
     result = ior("run", "made.toml", "--set", "kernel.endless=true", "--duration", "50ms")
     assert result.code == 0

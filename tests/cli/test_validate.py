@@ -130,3 +130,13 @@ def test_what_an_option_says_wrongly_is_said_of_the_option(ior: Invoke, folder: 
     result = ior("run", "made.toml", "-q", "--set", "csv.columns=['seqq']")
     assert result.code == 2
     assert result.err.startswith("--set csv.columns=['seqq']: E410 stage.csv.columns: ")
+
+
+def test_a_byte_order_mark_and_a_nest_of_lists(ior: Invoke, folder: Path) -> None:
+    text = (folder / "made.toml").read_text()
+    (folder / "bom.toml").write_text(text, encoding="utf-8-sig")
+    assert ior("validate", "bom.toml").code == 0
+    (folder / "deep.toml").write_text(f"x = {'[' * 5000}{']' * 5000}\n")
+    result = ior("validate", "deep.toml")
+    assert result.code == 78
+    assert "deep.toml:1:1: E101 tables and lists are nested too deeply" in result.out

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ior.errors import StageFailed
+from ior.errors import IorError, StageFailed
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.spec import parse
@@ -56,6 +56,16 @@ class Shown:
 class Crashes(Sink):
     def process(self, batch):
         ctypes.string_at(0)
+
+class Leaves(Sink):
+    def process(self, batch):
+        raise SystemExit(3)
+
+class Lingers(Sink):
+    def process(self, batch):
+        pass
+    def close(self):
+        signal.pause()
 
 class Hangs(Sink):
     def process(self, batch):
@@ -146,3 +156,17 @@ async def test_an_abort_ends_one_that_hangs(tmp_path: Path) -> None:
     assert "'mine' with" in said[0]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)  # nobody is left
+
+
+async def test_what_is_raised_there_is_said_as_it_was_there(tmp_path: Path) -> None:
+    with pytest.raises(StageFailed) as caught:
+        await run_of(tmp_path, 'use = "./own.py:Leaves"\n').run()
+    line = OWN.split("\n").index("        raise SystemExit(3)") + 1
+    assert str(caught.value) == f"stage 'mine': SystemExit: 3 (own.py:{line})"
+
+
+async def test_one_that_does_not_close_is_ended(tmp_path: Path) -> None:
+    rest = 'use = "./own.py:Lingers"\n[pipeline]\ndrain_s = 2\n'
+    run = run_of(tmp_path, rest)
+    with pytest.raises(IorError, match="'mine' did not close"):
+        await run.run()

@@ -63,8 +63,9 @@ async def test_a_failing_side_sink_does_not_end_the_run() -> None:
         assert run.ledger().stages["behind"].in_ == 20
         run.stop()
     assert isinstance(errors[0], StageFailed)
-    assert str(errors[0]) == "stage 'bad': ValueError: three is too many"
-    assert said == [("bad", f"it failed, the others go on: {errors[0]}")]
+    why = str(errors[0]).removeprefix("stage 'bad': ")
+    assert why.startswith("ValueError: three is too many (graph_nodes.py:")
+    assert said == [("bad", f"it failed, the others go on: {why}")]
     ledger = run.ledger()
     assert ledger.closed
     assert ledger.stages["keep"].consumed == ledger.stages["in"].made >= 530
@@ -247,3 +248,50 @@ async def test_what_a_stage_gives_is_cut_to_batches_as_well() -> None:
     ledger = await run.run()
     assert ledger.closed
     assert [len(batch) for batch in keep.kept] == [10, 10, 3]
+
+
+class Unclosing(Keeping):
+    """Never closes; `arrived` says that it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = anyio.Event()
+
+    async def close(self) -> None:
+        self.arrived.set()
+        await anyio.sleep_forever()
+
+
+async def test_a_close_that_hangs_at_a_good_end_ends_with_the_deadline() -> None:
+    nodes: dict[str, Node] = {"in": ListSource([halves(rows=3)]), "keep": Unclosing()}
+    run = Run(graph(nodes, {"keep": "in"}, settings=Settings(drain_s=0.01)))
+    assert "abandoned: 'keep' did not close" in str(await failed(run))
+
+
+async def test_an_abort_ends_a_close_that_hangs() -> None:
+    keep = Unclosing()
+    nodes: dict[str, Node] = {"in": ListSource([halves(rows=3)]), "keep": keep}
+    run = Run(graph(nodes, {"keep": "in"}, settings=Settings(abort_s=0.01)))
+    async with anyio.create_task_group() as group:
+
+        async def abort() -> None:
+            await keep.arrived.wait()
+            run.abort()
+
+        group.start_soon(abort)
+        assert str(await failed(run)).endswith("abandoned: 'keep' did not close")
+
+
+async def test_a_snapshot_that_raises_names_its_stage() -> None:
+    class Opaque(Summing):
+        def snapshot(self) -> Any:
+            raise ValueError("nothing to see")
+
+    nodes: dict[str, Node] = {
+        "in": ListSource([halves(rows=3)]),
+        "sum": Opaque(),
+        "look": Looking(),
+    }
+    run = Run(graph(nodes, {"sum": "in"}, of={"look": ["sum"]}))
+    said = "stage 'look': stage 'sum': snapshot: ValueError: nothing to see (test_run_ends.py:"
+    assert said in str(await failed(run))

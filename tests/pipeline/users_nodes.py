@@ -79,6 +79,9 @@ async def double(batch):
     from ior.calls import concat
     return concat([batch, batch])
 
+def takes_nothing():
+    return None
+
 def wrong(batch):
     return len(batch)
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ior.errors import FilterError, SpecError
+from ior.errors import FilterError, SpecError, raised
 from ior.findings import Code, Problem
 from ior.findings import Path as At
+from ior.pipeline import registry
 from ior.pipeline.spec import NodeSpec
 
 _KEY = re.compile(r"key '(\w+)': ")
@@ -23,7 +24,8 @@ def objections(spec: NodeSpec, error: Exception) -> Iterator[Problem]:
         code = error.problems[0].code
         yield Problem(code, message, help_, (key,), False, error.caret(), error.start)
         return
-    known = error.problems if isinstance(error, SpecError) else (Problem(Code.REFUSED, str(error)),)
+    said = raised(error) if registry.is_own(spec.type, spec.use) else str(error)
+    known = error.problems if isinstance(error, SpecError) else (Problem(Code.REFUSED, said),)
     for one in known:
         problem = one
         if match := _KEY.match(one.message):

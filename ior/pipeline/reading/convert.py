@@ -6,6 +6,7 @@ whole only when all fit. Its sentences are put in the words of TOML.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args, get_origin
@@ -66,6 +67,12 @@ def problems_of(
 
 def _misfits(value: Any, type_: Any, name: str) -> Iterator[Problem]:
     """Yield what keeps the value of the key `name` from being of a type."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(Code.WRONG_TYPE, "must be a finite number", f"write {name} = 1")
+        return
+    if isinstance(value, str) and "\0" in value:
+        yield Problem(Code.WRONG_TYPE, "must be text without NUL", f"it is {_shown(value)}")
+        return
     inner = _struct_in(type_)
     if inner is not None and isinstance(value, dict):
         yield from problems_of(value, inner)

@@ -27,6 +27,10 @@ class Outlets:
         """Whether there is anybody behind any port."""
         return any(self._edges.values())
 
+    def taken_at(self, port: str) -> bool:
+        """Return whether there is anybody behind a port."""
+        return bool(self._edges[port])
+
     def add(self, port: str, edge: Edge) -> None:
         """Give what leaves by `port` to `edge` too, after those that never wait for room."""
         self._edges[port].append(edge)

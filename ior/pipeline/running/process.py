@@ -24,14 +24,15 @@ import msgspec
 
 from ior import kinds
 from ior.calls import Batch, Schema
+from ior.errors import Retold, raised
 from ior.host import own
 from ior.host.privileges import give_up
 from ior.pipeline.abc import Context, Node, Output, Sink, Stage
 from ior.pipeline.ledger import balance
 from ior.pipeline.running.context import NodeContext
-from ior.pipeline.running.tolerance import describe
 from ior.recording import BLOCK, MAGIC, Block, Decoder, Encoder, check, payload_length
 from ior.snapshots import Snapshot, Table
+from ior.text import sanitise
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -160,7 +161,7 @@ class _Apart:
         if reply.tables is not None:
             self._picture = _Shown(reply.tables)
         if reply.error is not None:
-            raise RuntimeError(reply.error)
+            raise Retold(reply.error)
         return [
             {port: batch}
             for port, stream, raw in reply.given
@@ -269,7 +270,7 @@ def _child(node: Stage | Sink, ctx: Context, connection: socket.socket) -> None:
     except EOFError:
         code = 0
     except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        os.write(2, f"ior: stage '{ctx.name}': {sanitise(raised(error))}\n".encode())
     finally:
         os._exit(code)
 
@@ -299,8 +300,8 @@ async def _serve(node: Stage | Sink, ctx: Context, connection: socket.socket) ->
             try:
                 for output in await _called(node, own, request, into):
                     given += [(p, *out.write(b)) for p, b in _by_port(output, first) if len(b)]
-            except Exception as raised:
-                error, given = describe(raised), []
+            except (Exception, SystemExit, KeyboardInterrupt) as stopped:
+                error, given = raised(stopped), []
             books = own.books
             booked = [getattr(books, name) for name in _BOOKED]
             tables = _tables(node) if request.look and error is None else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
 
 from ior.calls import Batch
+from ior.errors import raised
 from ior.pipeline.abc import Output
 from ior.pipeline.checking.columns import ERROR
 from ior.pipeline.ledger import StageBooks
@@ -23,11 +24,13 @@ class Tolerance:
     """Deals with the errors of one node as its `on_error` says, and keeps its books balanced.
 
     A batch at which the node failed counts as one that it never touched: what it had booked
-    for it is taken back, then all rows are booked as failed, or go to the error port.
+    for it is taken back, then all rows are booked as failed, or go to the error port if
+    anybody is behind it.
     """
 
-    def __init__(self, on_error: OnError, ctx: NodeContext) -> None:
-        self._on_error, self._ctx = on_error, ctx
+    def __init__(self, on_error: OnError, ctx: NodeContext, taken: Callable[[str], bool]) -> None:
+        """Make one; `taken` says whether anybody is behind a port."""
+        self._on_error, self._ctx, self._taken = on_error, ctx, taken
         self._errors = 0
 
     def before(self) -> StageBooks | None:
@@ -42,12 +45,12 @@ class Tolerance:
         books = self._ctx.books
         books.filtered, books.joined, books.made = before.filtered, before.joined, before.made
         books.failed, books.held = before.failed, before.held
-        said = describe(error)
+        said = raised(error)
         route = self._on_error if isinstance(self._on_error, Route) else None
         if route is not None and route.stop_after is not None and self._errors >= route.stop_after:
             times = "time" if self._errors == 1 else "times"
             raise StoppedAfter(f"failed {self._errors} {times}, the last with {said}") from error
-        if route is None:
+        if route is None or not self._taken(error_port(route) or ""):
             books.failed += len(batch)
             self._ctx.warn(f"{len(batch):,} rows left out: {said}")
             return None
@@ -55,13 +58,3 @@ class Tolerance:
         port = error_port(route) or ""
         self._ctx.warn(f"{len(batch):,} rows to '{route.route}': {said}")
         return {port: batch.with_columns({ERROR: np.full(len(batch), code, np.uint32)})}
-
-
-def describe(error: BaseException) -> str:
-    """Return one line: what was raised, and the last place outside of ior where."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return said
-    last = frames[-1]
-    return f"{said} ({last.filename.rpartition('/')[2]}:{last.lineno})"

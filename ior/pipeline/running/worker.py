@@ -17,6 +17,7 @@ import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch
+from ior.errors import StageFailed, raised
 from ior.pipeline.abc import MaybeAsync, Node, Output, SelectiveSource, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking import columns
@@ -59,7 +60,7 @@ class Worker:
         self._picture: Snapshot | None = None  # the last snapshot
         self._wanted = False  # somebody asked for one while the lane was busy
         self._on_failure = on_failure
-        self._tolerance = Tolerance(on_error, ctx)
+        self._tolerance = Tolerance(on_error, ctx, self.outlets.taken_at)
         self._ends_here = not columns.declared(node)  # what comes and does not go is consumed
         self._spawned: list[anyio.CancelScope] = []
         self._waiting_spawns: list[Callable[[], Awaitable[object]]] = []
@@ -91,10 +92,15 @@ class Worker:
 
     async def close(self) -> None:
         """Close the node. Raises what it raises."""
-        if self.ctx.lane is not None and self.ctx.lane.busy and hasattr(self.node, "kill"):
-            self.node.kill()
+        kill = getattr(self.node, "kill", None)  # of one in another process
+        if self.ctx.lane is not None and self.ctx.lane.busy and kill is not None:
+            kill()
         try:
             await self._settled(self._invoke(self.node.close))
+        except anyio.get_cancelled_exc_class():
+            if kill is not None:
+                kill()
+            raise
         finally:
             if self.ctx.lane is not None:
                 self.ctx.lane.close()
@@ -323,6 +329,12 @@ class Worker:
         finally:
             self._busy_ns += time.perf_counter_ns() - begin
             self._since_ns = None
+
+    def failure(self, error: Exception, what: str = "") -> StageFailed:
+        """Return an error of the node as a failure of the run; `what` is what it was at."""
+        failed = StageFailed(f"stage '{self.ctx.name}': {what}{raised(error)}")
+        failed.add_note(f"in stage '{self.ctx.name}'")
+        return failed
 
     def _fail(self, error: Exception) -> None:
         if self.failed:

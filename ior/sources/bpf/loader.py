@@ -332,4 +332,5 @@ def _mapped(section: str, source: Map) -> Memory:
         memory = mmap.mmap(source.fd, source.value_size, flags=mmap.MAP_SHARED, prot=protection)
     except OSError as error:
         raise BpfError("mmap", error.errno or 0, f"map '{source.name}'") from error
+    memory.madvise(mmap.MADV_DONTFORK)  # not for a stage in a process of its own
     return np.frombuffer(memory, dtype=np.uint8)

@@ -129,6 +129,8 @@ class RingReader:
         except BaseException:
             self._control.close()
             raise
+        for memory in (self._control, self._shared):
+            memory.madvise(mmap.MADV_DONTFORK)  # not for a stage in a process of its own
         # One aligned 8-byte load or store each, which the kernel's side needs.
         self._consumed = np.frombuffer(self._control, dtype=np.uint64, count=1)
         self._produced = np.frombuffer(self._shared, dtype=np.uint64, count=1)
