@@ -22,6 +22,7 @@ from ior.findings import Path as At
 from ior.pipeline import registry
 from ior.pipeline.abc import Isolation, WhenFull
 from ior.pipeline.checking import columns
+from ior.pipeline.reading import toml
 from ior.pipeline.reading.collector import Collector
 from ior.pipeline.reading.convert import convert
 from ior.pipeline.reading.environment import expand
@@ -176,14 +177,7 @@ def survey(text: str, *, directory: Path, label: str) -> PipelineSpec:
 
     Raises SpecError only for what is no TOML.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError.found([_not_toml(error, text, label)]) from error
-    except RecursionError:
-        help_ = "a pipeline has a few levels of tables and lists"
-        message = "tables and lists are nested too deeply to be read"
-        raise SpecError.found([Finding(label, 1, 1, Code.SYNTAX, "", message, help_)]) from None
+    document = toml.read(text, label)
     places = Places(text)
     collector = Collector(label, places)
     document = expand(document, os.environ, lambda p: collector.add(p, (), _at(document, p.keys)))
@@ -271,36 +265,6 @@ def _at(value: Any, keys: At) -> object:
     return value
 
 
-def _not_toml(error: tomllib.TOMLDecodeError, text: str, label: str) -> Finding:
-    message = _place(str(error)).partition(": ")[2] or str(error)
-    match = re.search(r"line (\d+), column (\d+)", str(error))
-    if match is not None:
-        line, column = int(match[1]), int(match[2])
-    else:  # at the end of the document
-        line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
-    said = message[:1].lower() + message[1:]
-    names = re.compile(r"\(('[^']*'(?:, ?'[^']*')*),?\)")
-    said = names.sub(lambda m: f"[{m[1].replace(chr(39), '').replace(', ', '.')}]", said)
-    return Finding(label, line, column, Code.SYNTAX, "", said, _remedy(text, line, said))
-
-
-def _remedy(text: str, number: int, said: str) -> str:
-    """Return what is most likely wrong with a line that is no TOML."""
-    if "twice" in said or "overwrite" in said:
-        return "a table and a key are written once; give the second another name, or join them"
-    lines = text.splitlines()
-    line = lines[number - 1].strip() if number <= len(lines) else ""
-    if line.startswith("[") and line.count("[") != line.count("]"):
-        return f"close the bracket: {line.split()[0]}{']' * (line.count('[') - line.count(']'))}"
-    match = re.fullmatch(r"([\w.-]+)\s*=\s*([^\s\"'\[{].*)", line)
-    if match:
-        return f'text stands in quotes: {match[1]} = "{match[2]}"'
-    match = re.fullmatch(r"([\w.-]+)\s*:\s*(.+)", line)
-    if match:
-        return f"a key and its value are joined by '=': {match[1]} = {match[2]}"
-    return "a line is a table, [stage.NAME], or KEY = VALUE with text in quotes"
-
-
 def parse_node(name: str, table: object) -> NodeSpec:
     """Parse one stage's table. Raises SpecError with a message that does not name the stage."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -317,12 +281,6 @@ def parse_node(name: str, table: object) -> NodeSpec:
         given[key] = (value,) if isinstance(value, str) else tuple(value)
     own = {key: value for key, value in table.items() if key not in RESERVED}
     return NodeSpec(name=name, keys=own, **given)
-
-
-def _place(message: str) -> str:
-    """Put the place of a TOML error in front of it."""
-    match = re.fullmatch(r"(.*) \(at (.*)\)", message, re.DOTALL)
-    return f"{match[2]}: {match[1]}" if match else message
 
 
 def set_value(spec: PipelineSpec, assignment: str) -> PipelineSpec:
@@ -357,7 +315,7 @@ def _value(text: str) -> Any:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError as error:
         if text.startswith(("[", "{")):
-            raise SpecError(f"not a TOML value: {_place(str(error))}") from error
+            raise SpecError(f"not a TOML value: {toml.place_first(str(error))}") from error
         return text
     value = parsed["value"]
     dated = isinstance(value, (datetime.date, datetime.time))
