@@ -24,7 +24,7 @@ def term_of(grid: Grid, row: int) -> str | None:
     values = {field.name: value for field, value in zip(grid.table.fields, key, strict=False)}
     if "pid" in values:
         values = {"pid": values["pid"]}  # the command's name is only the last that it had
-    term = " and ".join(f"{name} == {_literal(value)}" for name, value in values.items())
+    term = " and ".join(f"{name} == {literal(value)}" for name, value in values.items())
     try:
         compile_filter(term)
     except FilterError:
@@ -32,7 +32,8 @@ def term_of(grid: Grid, row: int) -> str | None:
     return term
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """Return a value as it is written in a filter."""
     if not isinstance(value, str):
         return str(value)
     quoted = value.replace('"', '\\"')  # backslashes mean in a literal what they do in a text

@@ -7,7 +7,6 @@ operations; Python touches only the frames that are drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -180,27 +179,3 @@ def _numbers() -> dict[str, int]:
     found: dict[str, int] = {name: i for i, name in enumerate(table.families)}
     found |= {call.name: found[call.family] for call in table.by_nr.values()}
     return found
-
-
-def of_paths(rows: Sequence[tuple[Path, Mapping[str, Any]]], weights: Sequence[str]) -> Tree:
-    """Return the tree of paths, each with its weights; a row without one counts as nothing."""
-    names, parents = [""], [-1]
-    known: dict[tuple[int, str], int] = {}
-    own: dict[str, dict[int, int]] = {weight: {} for weight in weights}
-    for path, values in rows:
-        node = ROOT
-        for name in path:
-            child = known.get((node, name))
-            if child is None:
-                child = known[node, name] = len(names)
-                names.append(name)
-                parents.append(node)
-            node = child
-        for weight in weights:
-            own[weight][node] = own[weight].get(node, 0) + int(values.get(weight) or 0)
-    columns = {}
-    for weight in weights:
-        columns[weight] = np.zeros(len(names), np.int64)
-        for node, value in own[weight].items():
-            columns[weight][node] = value
-    return Tree(names, np.array(parents, np.int32), columns)

@@ -11,7 +11,7 @@ from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
-from ior.ui.tabs.stats import FilesTab, ProcessesTab, SyscallsTab
+from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 
@@ -35,6 +35,7 @@ CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("In Overview", OverviewTab.keys),
     ("In Latency", LatencyTab.keys),
     ("In tables", TableTab.keys),
+    ("In Syscalls, Files and Processes as well", StatsTab.keys[len(TableTab.keys) :]),
     ("In help, warnings and output", TextTab.keys),
     ("In the list of processes", PICKER_KEYS),
 )

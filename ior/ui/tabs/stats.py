@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from ior.snapshots import Field, Snapshot, Table
 from ior.stages.stats import Stats, StatsSnapshot
+from ior.ui.flame import drawn
+from ior.ui.keys import Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
-from ior.ui.tabs.abc import AnyTab
-from ior.ui.tabs.table import TableTab, TableView
+from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
+from ior.ui.tabs.flame import FlameView
+from ior.ui.tabs.icicle import Icicle, lay_out, step
+from ior.ui.tabs.table import TableLayout, TableTab, TableView
+from ior.ui.widgets import Line
 
 SPAN_NS = 1_000_000_000  # rates are means over about this
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
+
+
+class StatsView(TableView, frozen=True, kw_only=True):
+    """How the table is looked at; `icicle` while it is drawn as one."""
+
+    icicle: FlameView | None = None
+
+
+class StatsLayout(TableLayout, frozen=True):
+    """The table, and its icicle while that is what is drawn."""
+
+    icicle: Icicle | None = None
 
 
 class StatsTab(TableTab):
@@ -26,6 +43,12 @@ class StatsTab(TableTab):
     """
 
     key = ""
+    begin = StatsView()
+    keys: ClassVar[tuple[Key, ...]] = (
+        *TableTab.keys,
+        Key(Action.VIEW, ("v",), "v", "view", "as an icicle, or as a table again"),
+        Key(Action.METRIC, ("m",), "m", "", "width of the icicle: calls, latency, bytes, errors"),
+    )
 
     def __init__(self, node: str) -> None:
         super().__init__(NAMES[self.key], node, 0)
@@ -49,6 +72,38 @@ class StatsTab(TableTab):
     def table(self, snapshot: Snapshot) -> Table | None:
         """Pick the table."""
         return snapshot.by.get(self.key) if isinstance(snapshot, StatsSnapshot) else None
+
+    def arrange(
+        self, view: TableView, seen: Table, size: Size, last: TableLayout | None
+    ) -> tuple[TableView, TableLayout]:
+        """Lay out the table, or its icicle."""
+        view, layout = super().arrange(view, seen, size, last)
+        if not isinstance(view, StatsView) or view.icicle is None:
+            return view, layout
+        before = last.icicle if isinstance(last, StatsLayout) else None
+        inner, icicle = lay_out(self.key, seen, view.icicle, size, before)
+        if inner is not view.icicle:
+            view = replace(view, icicle=inner)
+        return view, StatsLayout(layout.grid, size, icicle)
+
+    def reduce(self, view: TableView, layout: TableLayout, event: TabEvent) -> Step | None:
+        """Turn to the icicle and back; let that or the table have the event."""
+        assert isinstance(view, StatsView)
+        if isinstance(event, Pressed) and event.action is Action.VIEW:
+            return Step(replace(view, icicle=FlameView() if view.icicle is None else None))
+        if view.icicle is None:
+            return super().reduce(view, layout, event)
+        icicle = layout.icicle if isinstance(layout, StatsLayout) else None
+        taken = None if icicle is None else step(view.icicle, icicle, event)
+        return None if taken is None else replace(taken, view=replace(view, icicle=taken.view))
+
+    def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
+        """Draw a line of the table or of the icicle."""
+        inner = view.icicle if isinstance(view, StatsView) else None
+        icicle = layout.icicle if isinstance(layout, StatsLayout) else None
+        if inner is not None and icicle is not None:
+            return drawn(icicle.drawing, inner.colour, inner.top, row)
+        return super().line(view, layout, row)
 
 
 def rated(table: Table, now_ns: int, seen: deque[tuple[int, Mapping[Any, int]]]) -> Table:
