@@ -282,6 +282,11 @@ class Flamegraph(Stage):
         errors = batch["is_error"].astype(np.int64)
         self._count(batch, _ONE, *durations, batch["bytes"], errors)
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the frames."""
+        return frozenset(level.column for level in self._levels)
+
     def add(self, groups: Groups) -> None:
         """Add calls that were added up by group; `stack` must be of columns that groups have."""
         sums = [groups[name] for name in ("calls", "latency_ns", "gap_ns", "bytes")]

@@ -11,7 +11,7 @@ is still exact; only what was forgotten cannot be told any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,14 @@ class Spread(NamedTuple):
         numbers = np.cumsum(mask) - 1
         groups = numbers[self.groups[kept]].astype(np.uint32)
         return Spread(groups, self.buckets[kept], self.counts[kept])
+
+
+class Adds(Protocol):
+    """A stage that adds up calls by the values of some columns."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of those columns."""
 
 
 class Groups:
@@ -186,6 +194,11 @@ class Groups:
 def can_tell(where: Predicate) -> bool:
     """Return whether groups say enough for a filter."""
     return _sources(where.columns) <= LEVELS.keys()
+
+
+def can_add(stage: Adds) -> bool:
+    """Return whether groups have the columns by which a stage adds up."""
+    return _sources(stage.columns) <= LEVELS.keys()
 
 
 def _sources(columns: Sequence[str] | frozenset[str]) -> set[str]:

@@ -132,6 +132,12 @@ class Stats(Stage):
         enter, latency = batch["time_ns"].view(np.int64), batch["latency_ns"]
         self._span(int(enter.min()), int((enter + np.maximum(latency, 0)).max()))
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns by which the tables go."""
+        keys = (table.columns for table in self._tables.values())
+        return frozenset(name for columns in keys for name in columns)
+
     def add(self, groups: Groups) -> None:
         """Count calls that were added up by group."""
         self._last = None

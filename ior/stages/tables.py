@@ -238,6 +238,11 @@ class KeyedTable:
         self._fresh = np.zeros(0, np.int64)  # calls when `_quantiles` were computed
         self._grow(64)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that make the key."""
+        return self._keys.columns
+
     def _grow(self, rows: int) -> None:
         added = rows - self._sums.shape[1]
         bounds = np.repeat(np.array([[_NEVER], [-1]], np.int64), added, axis=1)

@@ -43,6 +43,7 @@ from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
+from ior.ui.sight import Chosen
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
 from ior.ui.viewer import Viewer
@@ -209,7 +210,8 @@ class Session:
         if front is None or not front.tab.looks:
             return self._viewer.picture(None)
         try:
-            return self._viewer.picture(self._viewer.look(front.tab, front.view, self.state.where))
+            chosen = Chosen(self.state.where, self.state.window)
+            return self._viewer.picture(self._viewer.look(front.tab, front.view, chosen))
         except Exception as error:  # a user's own stage may answer anything
             self.say(f"{front.tab.name} cannot be shown: {error!r}", True)
             return self._viewer.picture(None)

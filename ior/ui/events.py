@@ -28,6 +28,8 @@ class Picture(msgspec.Struct, frozen=True):
     """What was seen at one moment: by what is in front (None: it did not look), and the books.
 
     `totals` are those of a `stats` node, None without one; `cpu_ns` is what ior itself used.
+    `latest_ns` is when the latest call ended, `retained_ns` the time that the retained rows
+    cover, None without any.
     """
 
     look: Look | None
@@ -35,6 +37,8 @@ class Picture(msgspec.Struct, frozen=True):
     now_ns: int
     totals: Totals | None = None
     cpu_ns: int = 0
+    latest_ns: int = 0
+    retained_ns: int | None = None
 
 
 class Started(msgspec.Struct, frozen=True):

@@ -32,6 +32,8 @@ def head(state: State) -> list[Line]:
     lines = [_title(state), _numbers(state), _tabs(state)]
     if state.where is not None:
         lines.append(_filter(state))
+    if state.window.span_s:
+        lines.append(_window(state))
     return lines
 
 
@@ -47,6 +49,8 @@ def _title(state: State) -> Line:
         right.append(("class:badge", " recording (R) "))
     if state.output is not None:
         right.append((style, " output (O) "))
+    if state.picture is not None and state.picture.retained_ns is not None:
+        right.append((style, f" rows {format_clock(state.picture.retained_ns)} "))
     if state.paused:
         right.append(("class:badge", " paused "))
     runs = state.picture is not None and not state.is_over
@@ -107,8 +111,24 @@ def _filter(state: State) -> Line:
         said = " not applied here "
     else:
         said = f" {format_count(matched.rows)} of {format_count(matched.retained)}"
-        said += " retained rows match "
+        said += " calls match " if matched.by_second else " retained rows match "
+        if matched.untold:
+            said = f" {format_count(matched.untold)} calls cannot be told;{said}"
     left = [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
+    return spread(left, [("class:value", said)], state.columns)
+
+
+def _window(state: State) -> Line:
+    """Say which span is shown, and what of it: rows, or calls added up by the second."""
+    window, picture = state.window, state.picture
+    when = "until now"
+    if window.end_ns is not None and picture is not None:
+        when = f"until {format_clock(max(0, picture.latest_ns - window.end_ns))} ago, 0 returns"
+    matched = state.look.matched if state.look else None
+    said = " not applied here "
+    if matched is not None:
+        said = " added up by the second " if matched.by_second else " of the retained rows "
+    left = [("class:label", " window "), ("class:value", f"{window.span_s} s {when}")]
     return spread(left, [("class:value", said)], state.columns)
 
 

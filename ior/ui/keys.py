@@ -63,6 +63,10 @@ class Action(StrEnum):
     PREVIOUS_MATCH = "previous match"
     BASELINE = "baseline"
     MARK = "mark"
+    WINDOW = "window"
+    EARLIER = "earlier"
+    LATER = "later"
+    LIVE = "live"
 
 
 class Key(NamedTuple):
@@ -101,6 +105,10 @@ KEYS: tuple[Key, ...] = (
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
     Key(Action.PAUSE, ("space",), "Space", "pause", "hold the picture still; the trace goes on"),
+    Key(Action.WINDOW, ("W",), "W", "", "show everything, 10 s, 1 min or 5 min"),
+    Key(Action.EARLIER, (",",), ",", "", "one window back in time"),
+    Key(Action.LATER, (".",), ".", "", "one window forward"),
+    Key(Action.LIVE, ("0",), "0", "", "back to the present, and everything"),
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
     Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),

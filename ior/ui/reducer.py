@@ -32,6 +32,7 @@ from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer
 from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
 from ior.ui.terms import joined
+from ior.ui.window import Window
 from ior.ui.wishes import (
     Choose,
     Copy,
@@ -223,6 +224,18 @@ def _pause(state: State) -> State:
     return replace(state, paused=not state.paused)
 
 
+def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], State]:
+    """Show another window of time; its pictures are yet to come, also while paused."""
+
+    def act(state: State) -> State:
+        window = change(state.window, state.picture.latest_ns if state.picture else 0)
+        if window == state.window:
+            return state
+        return replace(state, window=window, looks=(None,) * len(state.tabs))
+
+    return act
+
+
 def _cancel(state: State) -> State:
     return replace(state, prompt=None) if state.prompt is not None else replace(state, over=None)
 
@@ -313,6 +326,10 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.FILTER: _open_filter,
     Action.POP: _pop,
     Action.PAUSE: _pause,
+    Action.WINDOW: _windowed(lambda window, _: window.longer()),
+    Action.EARLIER: _windowed(Window.earlier),
+    Action.LATER: _windowed(Window.later),
+    Action.LIVE: _windowed(lambda *_: Window()),
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
     Action.RECORD: _record,

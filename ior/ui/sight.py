@@ -1,15 +1,18 @@
 """What tabs may see of a run: its nodes, and at one moment their snapshots and the books.
 
 A filter typed in the UI changes no running node. It chooses among the rows that a `stream`
-stage retains, and a stage of one's own adds those up.
+stage retains, and a stage of one's own adds those up. A window of time chooses among the
+seconds of a `history` stage where those say enough, among the retained rows where they do not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from ior.calls import Batch
 from ior.expr import Predicate
@@ -20,9 +23,12 @@ from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
 from ior.stages.flamegraph import Flamegraph
+from ior.stages.groups import can_add, can_tell, joined
+from ior.stages.history import History, HistorySnapshot
 from ior.stages.stats import Stats
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.trend import Trend
+from ior.ui.window import Window
 
 ADDING: tuple[type[Stage], ...] = (
     Stats,
@@ -45,10 +51,16 @@ class Watched(Protocol):
 
 
 class Matched(msgspec.Struct, frozen=True):
-    """How many of the retained rows the filter matches."""
+    """How many of the retained rows the filter and the window match.
+
+    With `by_second` it is calls that were added up by the second, `untold` of which have
+    forgotten what the filter asks for.
+    """
 
     rows: int
     retained: int
+    by_second: bool = False
+    untold: int = 0
 
 
 class Nodes:
@@ -76,17 +88,25 @@ class Nodes:
         return self._run.snapshot(name)
 
 
+class Chosen(NamedTuple):
+    """What is to be looked at: the filter, and the window of time."""
+
+    where: Predicate | None = None
+    window: Window = Window()
+
+
 class Sight:
-    """What there is to see at one moment, through a filter.
+    """What there is to see at one moment, through a filter and a window of time.
 
     `matched` says, after a look, how many retained rows it was made of; it stays None where
     the nodes' own answers were looked at.
     """
 
     def __init__(
-        self, run: Watched, nodes: Nodes, now_ns: int, where: Predicate | None, trend: Trend
+        self, run: Watched, nodes: Nodes, now_ns: int, chosen: Chosen, trend: Trend
     ) -> None:
         self._run, self._nodes = run, nodes
+        where, self.window = chosen
         self.now_ns, self.where, self.trend = now_ns, where, trend
         self.matched: Matched | None = None
 
@@ -101,11 +121,11 @@ class Sight:
     def answer(self, node: str) -> Snapshot:
         """Return what a node answers: through the filter if it can be, else all it has."""
         cls = self._nodes.classes[node]
-        if self.where is not None and cls in ADDING and self._nodes.first(Stream):
-            added = self.added(cls(self._nodes.config(node))).snapshot()
-            if added is not None:
-                return added
-        return self._run.snapshot(node)
+        if (self.where is None and not self.window.span_s) or cls not in ADDING:
+            return self._run.snapshot(node)
+        if self.window.span_s == 0 and self._nodes.first(Stream) is None:
+            return self._run.snapshot(node)
+        return self.added(cls(self._nodes.config(node))).snapshot() or self._run.snapshot(node)
 
     def rows(self) -> StreamSnapshot | None:
         """Return the retained rows, unfiltered; None without a `stream` stage."""
@@ -113,19 +133,50 @@ class Sight:
         snapshot = None if stream is None else self._run.snapshot(stream)
         return snapshot if isinstance(snapshot, StreamSnapshot) else None
 
+    def seconds(self) -> HistorySnapshot | None:
+        """Return the calls by the second, unfiltered; None without a `history` stage."""
+        history = self._nodes.first(History)
+        snapshot = None if history is None else self._run.snapshot(history)
+        return snapshot if isinstance(snapshot, HistorySnapshot) else None
+
+    @property
+    def latest_ns(self) -> int:
+        """When the latest call ended, by the clock of the calls; 0 before the first."""
+        rows = self.rows()  # cheaper to ask than the seconds
+        if rows is not None and rows.batches:
+            return int(_ends(rows.batches[-1]).max())
+        seconds = self.seconds()
+        return seconds.seconds[-1].groups.last_ns if seconds and seconds.seconds else 0
+
+    @property
+    def retained_ns(self) -> int | None:
+        """The time that the retained rows cover; None without any."""
+        rows = self.rows()
+        if rows is None or not rows.batches:
+            return None
+        first = int(_ends(rows.batches[0]).min())
+        return max(0, int(_ends(rows.batches[-1]).max()) - first)
+
     def chosen(self) -> Iterator[Batch]:
-        """Yield the retained rows that the filter matches, oldest first."""
+        """Yield the retained rows that the filter and the window match, oldest first."""
         retained = matching = 0
         snapshot = self.rows()
+        bounds = self.window.bounds_ns(self.latest_ns) if self.window.span_s else None
         for batch in snapshot.batches if snapshot else ():
-            part = batch if self.where is None else batch.select(self.where(batch))
+            part = batch if bounds is None else batch.select(_within(batch, *bounds))
+            part = part if self.where is None else part.select(self.where(part))
             retained += len(batch)
             matching += len(part)
             yield part
         self.matched = Matched(matching, retained)
 
     def added(self, stage: StageT) -> StageT:
-        """Add the retained rows that the filter matches to a new stage, and return it."""
+        """Add what the filter and the window match to a new stage, and return it."""
+        tells = self.where is None or can_tell(self.where)
+        seconds = self.seconds() if self.window.span_s and tells else None
+        if seconds is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
+            self._add_seconds(stage, seconds)
+            return stage
         connected = False
         for batch in self.chosen():
             if not connected:
@@ -134,6 +185,28 @@ class Sight:
             if len(batch):
                 stage.process(batch)
         return stage
+
+    def _add_seconds(self, stage: Stats | Flamegraph, history: HistorySnapshot) -> None:
+        """Add the calls of the window that the filter matches, as they were added up."""
+        shown = history.within(*self.window.bounds_ns(self.latest_ns))
+        matching = untold = 0
+        for groups in joined([second.groups for second in shown]):
+            part, unknown = (groups, 0) if self.where is None else groups.matching(self.where)
+            stage.add(part)
+            matching += part.calls
+            untold += unknown
+        calls = sum(second.groups.calls for second in shown)
+        self.matched = Matched(matching, calls, by_second=True, untold=untold)
+
+
+def _ends(batch: Batch) -> npt.NDArray[np.int64]:
+    """Return when each call ended, as `History` has it: it returned, or never will."""
+    return batch["time_ns"].view(np.int64) + np.maximum(batch["latency_ns"], 0)
+
+
+def _within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
+    ends = _ends(batch)
+    return (ends >= begin_ns) & (ends < end_ns)
 
 
 def _class(node: NodeSpec, spec: PipelineSpec) -> type[Stage] | None:

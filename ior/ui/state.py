@@ -18,6 +18,7 @@ from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
 from ior.ui.rates import Mark, Rates
 from ior.ui.tabs.abc import AnyTab, Question, Size, View
+from ior.ui.window import Window
 from ior.ui.wishes import Wish
 
 MIN_COLUMNS, MIN_ROWS = 40, 10  # below, a notice says so
@@ -72,6 +73,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     prompt: Prompt | None = None
     terms: tuple[str, ...] = ()  # of the filter; all must hold
     where: Predicate | None = None  # what they mean together
+    window: Window = Window()  # of time
     paused: bool = False  # the picture stands still
     tabs: tuple[AnyTab, ...] = ()
     tab: int = 0
@@ -122,7 +124,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """What a picture depends on: another one is wanted at once when this changes."""
         front = self.front
         wants = (front.tab, front.view.wants) if front else None
-        return self.tab, self.terms, self.paused, wants
+        return self.tab, self.terms, self.window, self.paused, wants
 
     @property
     def size(self) -> Size:
@@ -174,10 +176,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def head_rows(self) -> int:
-        """Lines above the body: title, numbers, tabs, and the filter where there is one."""
+        """Lines above the body: title, numbers, tabs, filter and window where there are such."""
         if self.small:
             return 0
-        return 4 if self.where is not None else 3
+        return 3 + (self.where is not None) + (self.window.span_s > 0)
 
     @property
     def body_rows(self) -> int:

@@ -6,12 +6,11 @@ import time
 from typing import Any
 
 from ior.errors import UsageError
-from ior.expr import Predicate
 from ior.pipeline.clock import Clock
 from ior.pipeline.spec import PipelineSpec
 from ior.stages.stats import Stats, StatsSnapshot, Totals
 from ior.ui.events import Look, Picture
-from ior.ui.sight import Nodes, Sight, Watched
+from ior.ui.sight import Chosen, Nodes, Sight, Watched
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend
@@ -35,9 +34,9 @@ class Viewer:
         """Make the tabs from what the nodes answer now."""
         return tabs_of(self._nodes)
 
-    def look(self, tab: AnyTab, view: Any, where: Predicate | None) -> Look:
-        """Look at one tab, through a filter where the tab can be filtered."""
-        sight = Sight(self._run, self._nodes, self._clock.now_ns(), where, self._trend)
+    def look(self, tab: AnyTab, view: Any, chosen: Chosen) -> Look:
+        """Look at one tab, through filter and window where the tab can be."""
+        sight = Sight(self._run, self._nodes, self._clock.now_ns(), chosen, self._trend)
         return Look(tab.look(sight, view), sight.matched)
 
     def picture(self, look: Look | None) -> Picture:
@@ -47,7 +46,16 @@ class Viewer:
             self._trend.add(
                 Point(now_ns, totals.calls, totals.errors, totals.bytes_read, totals.bytes_written)
             )
-        return Picture(look, self._run.ledger(), now_ns, totals, time.process_time_ns())
+        sight = Sight(self._run, self._nodes, now_ns, Chosen(), self._trend)
+        return Picture(
+            look,
+            self._run.ledger(),
+            now_ns,
+            totals,
+            time.process_time_ns(),
+            sight.latest_ns,
+            sight.retained_ns,
+        )
 
     def _totals(self) -> Totals | None:
         snapshot = None if self._stats is None else self._run.snapshot(self._stats)

@@ -135,6 +135,8 @@ def test_a_capture_is_shown_by_naming_it(folder: Path) -> None:
 def test_the_demonstration_runs(folder: Path, demo: str) -> None:
     child = spawn(folder, "tui", demo)
     child.expect("demo, ")
+    child.expect("Syscalls")
+    child.send("3")
     child.expect("pread64")
     child.send("q")
     child.expect(pexpect.EOF)

@@ -106,7 +106,7 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
         if not isinstance(found, StatsSnapshot):
             return None
         tables = tuple(found.by[key] for key in NAMES if key in found.by)
-        filtered = sight.where is not None
+        filtered = sight.where is not None or sight.window.span_s > 0
         return Overview(found.totals, tables, found.latency, sight.trend.rates(), filtered)
 
     def arrange(

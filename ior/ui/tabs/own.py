@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ior.stages.flamegraph import Flamegraph
+from ior.stages.history import History
 from ior.stages.stats import Stats
 from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
@@ -22,7 +23,8 @@ class OwnTab(TableTab):
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
         """Return a tab for every table that the nodes answer now and no other tab shows."""
         found: list[AnyTab] = []
-        main, flame = nodes.first(Stats), nodes.first(Flamegraph)
+        main = nodes.first(Stats)
+        elsewhere = (nodes.first(Flamegraph), nodes.first(History))
         for node in nodes.classes:
             try:
                 titles = [table.title for table in nodes.snapshot(node).tables()]
@@ -30,7 +32,7 @@ class OwnTab(TableTab):
                 found.append(cls(node, node, 0))
                 continue
             for i, title in enumerate(titles):
-                if (node == main and title in SHOWN) or node == flame:
+                if (node == main and title in SHOWN) or node in elsewhere:
                     continue
                 taken = any(tab.name == title for tab in found)
                 found.append(cls(f"{node}: {title}" if taken else title, node, i))

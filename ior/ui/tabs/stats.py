@@ -39,7 +39,7 @@ class StatsTab(TableTab):
     """Shows the table of a `stats` node by `key`, with a rate of late for each row.
 
     It remembers what it saw in the last second. Rates are of all calls: with a filter, which
-    is of retained rows, there are none.
+    is of retained rows, there are none. In a window of time they are means over the window.
     """
 
     key = ""
@@ -65,6 +65,9 @@ class StatsTab(TableTab):
     def look(self, sight: Sight, view: TableView) -> Table | None:
         """Return the table of this moment, with rates after the calls."""
         table = super().look(sight, view)
+        span_ns = sight.window.span_s * 10**9
+        if table is not None and span_ns:
+            return rated(table, sight.now_ns, deque([(sight.now_ns - span_ns, {})]))
         if table is None or sight.where is not None:
             return table
         return rated(table, sight.now_ns, self._seen)

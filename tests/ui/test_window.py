@@ -1,0 +1,208 @@
+"""Windows of time: which calls they show, of rows or of seconds, and how one goes through them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from emulated import SIZES, ledger
+from test_flame import after
+
+from ior.calls import Batch
+from ior.expr import compile_filter
+from ior.pipeline.ledger import Ledger
+from ior.pipeline.pace import NodeTimes
+from ior.pipeline.spec import parse
+from ior.snapshots import Snapshot
+from ior.stages.history import History, HistoryConfig
+from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
+from ior.stages.stream import Stream, StreamConfig
+from ior.testing import calls
+from ior.text import width
+from ior.ui import frame
+from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
+from ior.ui.keys import Action
+from ior.ui.sight import Chosen, Matched, Nodes, Sight
+from ior.ui.state import State
+from ior.ui.tabs.stats import FilesTab
+from ior.ui.trend import Trend
+from ior.ui.window import Window
+
+SECOND = 1_000_000_000
+STAGES = """
+version = 1
+[stage.made]
+type = "synthetic"
+[stage.pair]
+type = "pair"
+inputs = "made"
+[stage.stats]
+type = "stats"
+inputs = "pair"
+[stage.stream]
+type = "stream"
+inputs = "pair"
+[stage.history]
+type = "history"
+inputs = "pair"
+"""
+
+
+def made() -> list[Batch]:
+    """Make ten calls in each of 100 seconds, on one file in each ten of them."""
+    return [
+        calls(
+            time_ns=second * SECOND + np.arange(10) * 1000,
+            latency_ns=np.arange(10) * 100,
+            file=f"/file{second // 10}",
+            ret=512,
+        )
+        for second in range(100)
+    ]
+
+
+class Still:
+    """A run that has ended, whose stream retained the last `rows`."""
+
+    def __init__(self, rows: int = 10_000) -> None:
+        stages: dict[str, Any] = {
+            "stats": Stats(StatsConfig()),
+            "stream": Stream(StreamConfig(rows=rows)),
+            "history": History(HistoryConfig()),
+        }
+        for batch in made():
+            for stage in stages.values():
+                stage.process(batch)
+        self.answers = {name: stage.snapshot() for name, stage in stages.items()}
+
+    def snapshot(self, name: str) -> Snapshot:
+        return self.answers[name]  # type: ignore[no-any-return]  # of stages of any kind
+
+    def ledger(self) -> Ledger:
+        return ledger()
+
+    def times(self) -> dict[str, NodeTimes]:
+        return {}
+
+
+def seen(window: Window, where: str = "", rows: int = 10_000) -> tuple[StatsSnapshot, Sight]:
+    run, spec = Still(rows), parse(STAGES, directory=Path(), label="still")
+    chosen = Chosen(compile_filter(where) if where else None, window)
+    sight = Sight(run, Nodes(run, spec), 100 * SECOND, chosen, Trend())
+    found = sight.answer("stats")
+    assert isinstance(found, StatsSnapshot)
+    return found, sight
+
+
+def files(found: StatsSnapshot) -> dict[str, int]:
+    return {row[0]: row[1] for row in found.by["file"].rows}
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        (Window(), {f"/file{i}": 100 for i in range(10)}),
+        (Window(10), {"/file9": 100}),
+        (Window(60), {f"/file{i}": 100 for i in range(4, 10)}),
+        (Window(300), {f"/file{i}": 100 for i in range(10)}),
+        (Window(10, 84 * SECOND), {"/file8": 50, "/file7": 50}),
+    ],
+)
+def test_a_window_shows_its_calls_and_no_others(window: Window, expected: dict[str, int]) -> None:
+    assert files(seen(window)[0]) == expected
+
+
+@pytest.mark.parametrize("window", [Window(10), Window(60), Window(10, 84 * SECOND)])
+def test_rows_and_seconds_of_a_window_are_the_same_calls(window: Window) -> None:
+    by_second, one = seen(window, "pid == 100")
+    of_rows, other = seen(window, "pid == 100 and tid == 100")
+    assert by_second == of_rows
+    assert one.matched == Matched(window.span_s * 10, window.span_s * 10, by_second=True)
+    assert other.matched == Matched(window.span_s * 10, 1000)
+
+
+def test_seconds_reach_further_back_than_rows() -> None:
+    window = Window(10, 19 * SECOND)
+    assert files(seen(window, rows=50)[0]) == {"/file1": 100}
+    assert files(seen(window, 'path under "/file1"', rows=50)[0]) == {"/file1": 100}
+    assert files(seen(window, "latency >= 0ns", rows=50)[0]) == {}
+
+
+def test_a_filter_on_what_seconds_do_not_know_is_of_the_rows() -> None:
+    found, sight = seen(Window(10), "latency >= 500ns")
+    assert (found.totals.calls, sight.matched) == (50, Matched(50, 1000))
+
+
+def test_going_back_and_forward_arrives_where_it_began() -> None:
+    latest = 100 * SECOND
+    window = Window(10).earlier(latest)
+    assert window == Window(10, 90 * SECOND)
+    assert window.earlier(latest) == Window(10, 80 * SECOND)
+    assert window.earlier(latest).later(latest) == window
+    assert window.later(latest) == Window(10)
+    assert Window(10).later(latest) == Window(10)
+    assert Window().earlier(latest).span_s == 10
+
+
+def test_windows_grow_and_the_longest_is_everything() -> None:
+    window, spans = Window(), []
+    for _ in range(4):
+        window = window.longer()
+        spans.append(window.span_s)
+    assert spans == [10, 60, 300, 0]
+    assert Window(300, 5).longer() == Window()
+
+
+def looking(*events: Event | Action, size: tuple[int, int] = (80, 24)) -> State:
+    """Look at Files after the events, with what there is to see then."""
+    opened = (Resized(*size), Started(0, (FilesTab("stats"),)))
+    first = Picture(Look(None), ledger(), 100 * SECOND, latest_ns=99 * SECOND)
+    state = after(*opened, Tick(first), *events, state=State(title="x"))
+    run, spec = Still(), parse(STAGES, directory=Path(), label="still")
+    chosen = Chosen(state.where, state.window)
+    sight = Sight(run, Nodes(run, spec), 100 * SECOND, chosen, Trend())
+    front = state.front
+    assert front is not None
+    look = Look(front.tab.look(sight, front.view), sight.matched)
+    facts = {"latest_ns": sight.latest_ns, "retained_ns": sight.retained_ns}
+    return after(Tick(Picture(look, ledger(), 100 * SECOND, **facts)), state=state)
+
+
+def screen(state: State) -> list[str]:
+    body = [frame.body(state, row) for row in range(state.body_rows)]
+    lines = [*frame.head(state), *body, *frame.foot(state)]
+    return ["".join(text for _, text in line) for line in lines]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("keys", [[], [Action.WINDOW], [Action.EARLIER], [Action.PAUSE]])
+def test_every_window_fills_the_screen_exactly(size: tuple[int, int], keys: list[Action]) -> None:
+    found = screen(looking(*keys, size=size))
+    assert [width(line) for line in found] == [size[0]] * size[1]
+
+
+def test_the_screen_says_which_window_and_of_what_it_is_made() -> None:
+    found = screen(looking(Action.WINDOW))
+    assert found[3].startswith(" window 10 s until now")
+    assert found[3].rstrip().endswith("added up by the second")
+    assert "/file9" in found[5]
+    assert "10 /s" in found[5]
+    assert "rows 1:39" in found[0]
+
+
+def test_the_screen_says_how_far_back_it_looks_and_how_to_return() -> None:
+    back = looking(Action.EARLIER, Action.EARLIER)
+    assert " window 10 s until 0:20 ago, 0 returns" in screen(back)[3]
+    assert looking(Action.EARLIER, Action.LATER).window == Window(10)
+    assert looking(Action.EARLIER, Action.LIVE).window == Window()
+
+
+def test_another_window_is_looked_at_also_while_paused() -> None:
+    state = looking(Action.WINDOW)
+    held = after(Action.PAUSE, state=state)
+    assert held.look is not None
+    moved = after(Action.EARLIER, state=held)
+    assert moved.look is None
+    assert moved.looks_at != held.looks_at
