@@ -3,7 +3,7 @@
 .PHONY: help run test check bench kernels install clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: ## trace a small real workload and print what it did (as root or with sudo)
 	@scripts/setup run
@@ -27,6 +27,10 @@ bench: ## measure the cost of tracing against an empty probe and bpftrace (as ro
 kernels: ## run the core of the tests on Debian's kernels 6.1 and 6.12 in qemu; 5.10 is refused
 	@scripts/setup kernels
 	.venv/bin/python scripts/kernels.py
+
+screenshots: ## draw the tabs of the live view anew, for the documentation
+	@scripts/setup dev
+	.venv/bin/python scripts/screenshots.py docs/screens
 
 install: ## link ior into /usr/local/bin, where sudo finds it
 	@scripts/setup run
