@@ -39,9 +39,12 @@ path = "rows.csv"
 
 
 def start(folder: Path, *argv: str) -> subprocess.Popen[str]:
-    """Start `ior run` in a session of its own, so that it has no controlling terminal."""
+    """Start `ior run` in a session of its own, so that it has no controlling terminal.
+
+    It heeds SIGHUP, also where the tests run under nohup.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "ior", "run", *argv],
+        ["env", "--default-signal=HUP", sys.executable, "-m", "ior", "run", *argv],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
