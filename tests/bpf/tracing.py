@@ -27,7 +27,8 @@ from ior.pipeline.abc import Config, Sink
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
-from ior.sources.bpf.source import BpfSource, probe_reads
+from ior.sources.bpf.config import probe_reads
+from ior.sources.bpf.source import BpfSource
 from ior.stages.pair import Pair
 from ior.syscalls import table
 from ior.testing import graph

@@ -7,15 +7,13 @@ batch or per distinct name; records stay bytes until numpy looks at them.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import anyio
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -24,18 +22,17 @@ from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
 from ior.expr.sieve import Split
 from ior.expr.tree import Tree
-from ior.findings import Code, Problem
 from ior.pipeline import abc
 from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
 from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
+from ior.sources.bpf.config import BpfConfig, problems, ring_bytes
 from ior.sources.bpf.flight import InFlight, in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
-from ior.units import parse_size
 
 # A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
@@ -56,72 +53,6 @@ _AS_RECORDED = (
 )
 
 
-def probe_reads() -> bool:
-    """Return whether $IOR_PROBE_READS asks for the reads of kernels before 6.2."""
-    return os.environ.get("IOR_PROBE_READS", "") not in ("", "0")
-
-
-class BpfConfig(abc.Config, frozen=True):
-    """Keys of `type = "bpf"`.
-
-    Selection: `families`, `kinds`, `syscalls` (names or `/regex/`), `exclude` (a table of the
-    same three); without any it is family FS. Target: `pid` or `tid`, `follow_forks`. `pairing`
-    is where halves are matched. `ring_size` and `names_ring_size` are powers of two of at
-    least a page; `names_mib` bounds what names take in user space. Without `push_down` no
-    filter behind `pair` is applied in the kernel. `probe_reads` makes the
-    programs read as on kernels before 6.2; without the key $IOR_PROBE_READS says so.
-    """
-
-    families: list[str] = msgspec.field(default_factory=list)
-    kinds: list[str] = msgspec.field(default_factory=list)
-    syscalls: list[str] = msgspec.field(default_factory=list)
-    exclude: dict[str, list[str]] = msgspec.field(default_factory=dict)
-    pid: int | None = None
-    tid: int | None = None
-    follow_forks: bool = False
-    pairing: Literal["kernel", "user"] = "kernel"
-    ring_size: str | int = "64MiB"
-    names_ring_size: str | int = "8MiB"
-    names_mib: int = 64
-    push_down: bool = True
-    probe_reads: bool = msgspec.field(default_factory=probe_reads)
-
-
-def ring_bytes(size: str | int, key: str = "ring_size") -> int:
-    """Return a ring's size in bytes. Raises SpecError if the kernel would not take it."""
-    try:
-        size = size if isinstance(size, int) else parse_size(size)
-    except ValueError as error:
-        raise SpecError(f"{key}: {error}") from None
-    page = os.sysconf("SC_PAGESIZE")
-    if size < page or size & (size - 1) or size > 1 << 30:
-        raise SpecError(
-            f"{key} is {size} bytes; it must be a power of two from {page} bytes to 1 GiB"
-        )
-    return size
-
-
-def _problems(config: BpfConfig) -> Iterator[Problem]:
-    """Yield what is wrong with the keys, each by itself."""
-    for key in syscalls.KEYS:
-        for number, word in enumerate(getattr(config, key)):
-            if said := syscalls.objection(key, word):
-                yield Problem(Code.REFUSED, said, keys=(key, number))
-        for number, word in enumerate(config.exclude.get(key, ())):
-            if said := syscalls.objection(key, word):
-                yield Problem(Code.REFUSED, said, keys=("exclude", key, number))
-    for key in ("ring_size", "names_ring_size"):
-        try:
-            ring_bytes(getattr(config, key), key)
-        except SpecError as error:
-            yield error.problems[0]._replace(keys=(key,))
-    if config.pid is not None and config.tid is not None:
-        yield Problem(Code.REFUSED, "pid and tid exclude each other", "remove one", ("tid",))
-    if config.names_mib < 1:
-        message = "names_mib must be at least 1"
-        yield Problem(Code.REFUSED, message, "write names_mib = 64", ("names_mib",))
-
-
 class BpfSource(abc.SelectiveSource):
     """Records the wanted syscalls of the wanted tasks, as halves."""
 
@@ -131,8 +62,8 @@ class BpfSource(abc.SelectiveSource):
 
     def __init__(self, config: BpfConfig) -> None:
         super().__init__(config)
-        if problems := list(_problems(config)):
-            raise SpecError.of(problems)
+        if found := list(problems(config)):
+            raise SpecError.of(found)
         numbers = syscalls.select(config.families, config.kinds, config.syscalls, config.exclude)
         whole = config.pairing == "kernel"
         self._choice = Choice(numbers, whole=whole, push_down=config.push_down)
