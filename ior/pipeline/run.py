@@ -6,7 +6,7 @@ they captured is read, every node drains, then all close. Nothing is cancelled t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection
 
 import anyio
 import anyio.abc
@@ -25,11 +25,10 @@ from ior.pipeline.running.changes import Changes
 from ior.pipeline.running.context import Warned, Warnings
 from ior.pipeline.running.crew import Crew
 from ior.pipeline.running.gate import Gate
+from ior.pipeline.running.handover import Handover, start_all
 from ior.pipeline.running.wiring import Seams
 from ior.pipeline.running.worker import Worker
 from ior.snapshots import Snapshot, Table
-
-_DRY_S = 5.0  # how long sources may be held while a changed graph waits to take over
 
 
 class Run:
@@ -73,7 +72,7 @@ class Run:
         self._late = False  # aborted because the deadline has passed
         self._scope: anyio.CancelScope | None = None
         self._closing: anyio.CancelScope | None = None  # of the node that is closing
-        self._group: anyio.abc.TaskGroup | None = None  # while there is work
+        self._handover: Handover | None = None  # while there is work
         self._failure: IorError | None = None
         self._kernel: dict[str, int] | None = None
 
@@ -125,32 +124,17 @@ class Run:
 
     async def _start(self) -> None:
         """Start viewers, then consumers before producers, sources last; release the command."""
-        await self._start_all(self._crew.workers.values(), self._begun)
+        await start_all(self._crew.workers.values(), self._begun)
         self._running = True
         if self._stopping.is_set():
             self._stop_sources()
         elif self._command is not None:
             self._command.release()
 
-    async def _start_all(self, workers: Iterable[Worker], begun: list[Worker]) -> None:
-        """Start workers, given producers first; `begun` tells which have begun to."""
-        last_first = list(workers)[::-1]
-        rank = {w: 0 if w.looks else 2 if isinstance(w.node, Source) else 1 for w in last_first}
-        for worker in sorted(last_first, key=rank.__getitem__):
-            begun.append(worker)
-            try:
-                await worker.start()
-                await checkpoint()
-            except IorError as error:
-                error.add_note(f"in stage '{worker.ctx.name}'")
-                raise
-            except Exception as error:
-                raise worker.failure(error, "cannot start: ") from error
-
     async def _work(self) -> None:
         """Let everybody work until the sources have ended and everything has drained."""
         async with anyio.create_task_group() as group:
-            self._group = group
+            self._handover = self._handing_over(group)
             for worker in self._begun:
                 worker.launch(group)
             self.started.set()
@@ -163,6 +147,19 @@ class Run:
             for worker in self._begun:
                 if worker.looks and not worker.failed:
                     await worker.drain()
+
+    def _handing_over(self, group: anyio.abc.TaskGroup) -> Handover:
+        return Handover(
+            self._crew,
+            self._begun,
+            group,
+            gate=self._gate,
+            warnings=self._warnings,
+            abort_s=self._settings.abort_s,
+            slowest=self.slowest,
+            is_ending=self._stopping.is_set,
+            note=self._note,
+        )
 
     async def select(
         self, numbers: Collection[int] | None = None, where: Tree | None = None
@@ -184,83 +181,9 @@ class Run:
         Raises ReloadRefused, or what a new stage's start raises: then nothing has changed.
         """
         async with self._changing:
-            return await self._reload(graph)
-
-    async def _reload(self, graph: Graph) -> Changes:
-        self._refuse_at_the_end()
-        changes = self._crew.compare(graph)
-        if not (changes.fresh or changes.gone):
-            return changes
-        fresh, begun = self._crew.make(graph, changes), list[Worker]()
-        try:
-            await self._start_all(fresh.values(), begun)
-            self._gate.shut()
-            await self._run_dry(changes)
-            self._refuse_at_the_end()
-            if self._crew.compare(graph) != changes:
-                raise ReloadRefused(["a stage ended meanwhile; try again"])
-            gone = self._crew.change(graph, changes, fresh)
-        except BaseException:
-            self._gate.open()
-            await self._close_unused(begun)
-            raise
-        try:
-            await self._take_over(begun, gone)
-        finally:
-            self._gate.open()
-        return changes
-
-    async def _close_unused(self, begun: list[Worker]) -> None:
-        for worker in reversed(begun):
-            with anyio.move_on_after(self._settings.abort_s, shield=True):
-                try:
-                    await worker.close()
-                except Exception as error:
-                    self._warnings.warn(worker.ctx.name, f"cannot close: {error}")
-
-    def _refuse_at_the_end(self) -> None:
-        if self._group is None or self._stopping.is_set() or self._crew.sources_ended:
-            raise ReloadRefused(["the run is not under way"])
-
-    async def _run_dry(self, changes: Changes) -> None:
-        """Wait until all that the sources gave is worked off. Raises ReloadRefused."""
-        with anyio.move_on_after(_DRY_S):
-            await self._crew.run_dry()
-            return
-        slow = self.slowest()
-        named = f", the slowest is '{slow.stage}'" if slow is not None else ""
-        said = f"the stages did not work off what they had within {_DRY_S:g} s{named}"
-        raise ReloadRefused([f"{said}; nothing of this was done: {changes}"])
-
-    async def _take_over(self, fresh: list[Worker], gone: Mapping[str, Worker]) -> None:
-        """Let `fresh` work once `gone` have drained, or need too long for that."""
-        assert self._group is not None
-        for worker in fresh:
-            self._begun.append(worker)
-            worker.launch(self._group)
-        closed = {name: anyio.Event() for name in gone}
-        for name, worker in gone.items():
-            if worker.looks:  # whoever takes its place shows the results
-                worker.finish()
-            self._group.start_soon(self._see_off, name, worker, closed[name])
-        with anyio.move_on_after(_DRY_S):
-            for event in closed.values():
-                await event.wait()
-            await self._crew.run_dry()
-            return
-        for name in (name for name, event in closed.items() if not event.is_set()):
-            self._warnings.warn(name, "it still works off what it had; the others go on")
-
-    async def _see_off(self, name: str, worker: Worker, closed: anyio.Event) -> None:
-        """Close one that is gone, once it has drained."""
-        await worker.finished.wait()
-        try:
-            await worker.close()
-        except Exception as error:
-            self._note(worker, error)
-        self._begun.remove(worker)
-        self._crew.forget(name)
-        closed.set()
+            if self._handover is None:
+                raise ReloadRefused(["the run is not under way"])
+            return await self._handover.to(graph)
 
     def _failed(self, worker: Worker, error: Exception) -> None:
         """Note a failure; the run ends with it, but goes on first while others can."""

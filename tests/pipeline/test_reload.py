@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from ior.calls import CALLS
 from ior.errors import OutputError, ReloadRefused, StageFailed
-from ior.pipeline import run as run_module
 from ior.pipeline.abc import Config, Context, Node, Sink
 from ior.pipeline.graph import Graph, build
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
+from ior.pipeline.running import handover
 from ior.pipeline.settings import Settings
 from ior.pipeline.spec import parse
 from ior.sinks.csv import Csv, CsvConfig
@@ -286,7 +286,7 @@ async def test_a_file_goes_on_behind_a_changed_filter_and_a_name_is_never_used_t
 async def test_stages_that_do_not_work_off_what_they_have_let_a_reload_wait_in_vain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_module, "_DRY_S", 0.02)
+    monkeypatch.setattr(handover, "_DRY_S", 0.02)
     life: list[str] = []
     stuck = Stalling()
     async with running({"stuck": stuck}, {"stuck": "kernel"}) as run:
@@ -316,7 +316,7 @@ async def test_one_that_drains_for_long_does_not_hold_up_the_others(
         async def drain(self) -> None:  # type: ignore[override]
             await free.wait()
 
-    monkeypatch.setattr(run_module, "_DRY_S", 0.02)
+    monkeypatch.setattr(handover, "_DRY_S", 0.02)
     warnings: list[str] = []
     keep = Keeping()
     line = {"slow": "kernel", "keep": "kernel"}
