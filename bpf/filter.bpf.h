@@ -5,7 +5,7 @@
 #ifndef IOR_FILTER_H
 #define IOR_FILTER_H
 
-#include "core.h"
+#include "groups.bpf.h"
 
 #define SIEVE_MOST 8
 
@@ -35,11 +35,12 @@ static __always_inline bool in_ranges(const struct ior_ranges *r, __s64 value)
 	return held;
 }
 
-/* Tell whether the current task may pass; called at enter. */
-__noinline int task_passes(void)
+/* Tell whether the current task may pass, whose verdict about its group is `seen`. */
+__noinline int task_passes(struct group_verdict *seen)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	const struct ior_sieve *f = &sieves[sieve_in_use & 1];
+	__u32 which = sieve_in_use & 1;
+	const struct ior_sieve *f = &sieves[which];
 	__u64 comm[2] = {};
 	bool found = false;
 
@@ -50,6 +51,8 @@ __noinline int task_passes(void)
 	if (f->asks_uid && !in_ranges(&f->uid, (__u32)bpf_get_current_uid_gid()))
 		return 0;
 	if (f->asks_cgroup && !in_ranges(&f->cgroup, bpf_get_current_cgroup_id()))
+		return 0;
+	if (group_sieves[which].asks && !group_passes(seen, which))
 		return 0;
 	if (!f->asks_comm)
 		return 1;

@@ -2,7 +2,6 @@
 /* Two raw tracepoints record every wanted syscall. sys_enter parks the arguments and names
  * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
  * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
-#include "cgroups.bpf.h"
 #include "filter.bpf.h"
 #include "sockets.bpf.h"
 
@@ -123,6 +122,7 @@ struct task_state {
 	__u64 task_id;
 	__u32 task_epoch;
 	__u32 pad2;
+	struct group_verdict group;
 };
 
 struct {
@@ -568,7 +568,7 @@ static __always_inline void leave_out(struct task_state *s)
 /* Leave out a call that is entered if the filter says so now; its return then is, too. */
 static __always_inline bool rejects_enter(struct task_state *s, __u8 want)
 {
-	s->rejected = want & WANT_NONE_NOW || !task_passes();
+	s->rejected = want & WANT_NONE_NOW || !task_passes(&s->group);
 	if (s->rejected)
 		leave_out(s);
 	return s->rejected;
@@ -785,7 +785,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	}
 	if (s->parked != PARKED_CALL || s->rec.nr != nr) {
-		if (want & WANT_ROWS && !(want & WANT_TASKS && !task_passes()))
+		if (want & WANT_ROWS && !(want & WANT_TASKS && !task_passes(&s->group)))
 			send_exit_half(s, task, nr, ret);
 		return 0;
 	}

@@ -54,7 +54,10 @@ def add_selection(parser: ArgumentParser) -> None:
         )
     group.add_argument("--comm", action="append", metavar="NAME", help="of commands of this name")
     group.add_argument(
-        "--cgroup", metavar="PATH", help="of tasks in this control group, not in those below it"
+        "--cgroup",
+        action="append",
+        metavar="PATH",
+        help="of tasks in this control group or below it: a service, a container",
     )
     group.add_argument(
         "--min-latency", metavar="TIME", help="calls that took at least this long, such as 1ms"
@@ -123,12 +126,12 @@ def conditions(args: Namespace) -> list[str]:
     """Return the filters that the options stand for. Raises UsageError."""
     found: list[str] = []
     if args.comm:
-        names = ", ".join(
-            '"' + escape(os.fsencode(name)).replace('"', '\\"') + '"' for name in args.comm
-        )
-        found.append(f"comm in [{names}]")
-    if args.cgroup is not None:
-        found.append(f"cgroup_id == {cgroups.number(args.cgroup)}")
+        found.append(f"comm in [{', '.join(map(_quoted, args.comm))}]")
+    if args.cgroup:
+        # A capture's groups are those of another time, if not of another host.
+        known = cgroups.path_of if args.replay is None else cgroups.spelled
+        paths = map(known, args.cgroup)
+        found.append(" or ".join(f"cgroup under {_quoted(path)}" for path in paths))
     if args.min_latency is not None:
         try:
             found.append(f"latency >= {parse_duration(args.min_latency)}ns")
@@ -137,6 +140,11 @@ def conditions(args: Namespace) -> list[str]:
     if args.errors:
         found.append("is_error")
     return [*found, *(args.where or ())]
+
+
+def _quoted(given: str) -> str:
+    """Return a word of the command line as a filter writes it."""
+    return '"' + escape(os.fsencode(given)).replace('"', '\\"') + '"'
 
 
 def seconds(text: str) -> float:

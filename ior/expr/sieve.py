@@ -16,13 +16,17 @@ import numpy as np
 
 from ior import syscalls
 from ior.calls import CALLS, NONE_NS, RESTART_CODES, Array, Batch, Origin, Schema
+from ior.expr.groups import GroupPaths, group_paths
 from ior.expr.masks import compile_tree
 from ior.expr.tree import And, Const, Not, Number, Or, Text, Tree, leaves
 from ior.names import Names
 from ior.text import unescape
 
 MOST: Final = 8  # ranges or names of one condition
-SUBJECTS: Final = ("syscall", "pid", "tid", "uid", "cgroup_id", "comm", "ret", "latency_ns")
+SUBJECTS: Final = (
+    *("syscall", "pid", "tid", "uid", "cgroup_id", "cgroup", "comm"),
+    *("ret", "latency_ns"),
+)
 """What a condition can be about, each a column, in the order in which they are asked."""
 
 Ranges = tuple[tuple[int, int], ...]
@@ -64,6 +68,7 @@ class Sieve(msgspec.Struct, frozen=True):
     tid: Ranges | None = None
     uid: Ranges | None = None
     cgroup_id: Ranges | None = None
+    cgroup: GroupPaths | None = None
     comm: CommandNames | None = None
     ret: Ranges | None = None
     latency_ns: Ranges | None = None
@@ -137,6 +142,8 @@ def _meaning(subject: str, tree: Tree | None, arch: str | None) -> object:
         return frozenset(numbers[_holds(tree, {"syscall": numbers}, arch)].tolist())
     if subject == "comm":
         return _command_names(tree)
+    if subject == "cgroup":
+        return group_paths(tree, lambda texts: _holds_of(tree, "cgroup", texts))
     starts = _starts(subject, tree)
     columns = {subject: starts} if subject != "ret" else _returns(starts)
     high = _DOMAIN.get(subject, _INT64)[1]
@@ -154,6 +161,13 @@ def _holds(
     origin = Origin(arch or syscalls.architecture(), 0)
     batch = Batch(Schema(CALLS.name, tuple(some)), columns, names or Names(), origin)
     return compile_tree(tree, _COLUMNS)(batch)
+
+
+def _holds_of(tree: Tree, column: str, texts: Sequence[str]) -> list[bool]:
+    """Return of which texts of a column a tree holds."""
+    names = Names()
+    codes = np.array([names.intern(text) for text in texts], np.uint32)
+    return [bool(held) for held in _holds(tree, {column: codes}, None, names)]
 
 
 def _starts(subject: str, tree: Tree) -> Array:
@@ -191,9 +205,7 @@ def _command_names(tree: Tree) -> CommandNames | None:
         if not isinstance(leaf, Text) or leaf.op not in _WHOLE_NAMES:
             return None
         texts |= dict.fromkeys(leaf.values)
-    names = Names()
-    codes = np.array([names.intern(text) for text in texts], np.uint32)
-    holds = dict(zip(texts, _holds(tree, {"comm": codes}, None, names).tolist(), strict=True))
+    holds = dict(zip(texts, _holds_of(tree, "comm", list(texts)), strict=True))
     others = holds.pop(_TOO_LONG)
     apart = tuple(unescape(text) for text, held in holds.items() if held != others)
     fitting = tuple(name for name in apart if len(name) < 16)

@@ -1,4 +1,4 @@
-"""Small BPF objects for the tests, compiled by clang when they are needed."""
+"""Small BPF objects for the tests, compiled by clang when they are needed; control groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +69,16 @@ def open_bpf(compile_bpf: Compile) -> Callable[[str], ObjectSpec]:
         return spec
 
     return open_text
+
+
+@pytest.fixture
+def groups() -> Iterator[Path]:
+    """Give a new cgroup below the root of the unified hierarchy."""
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    fields = (line.split() for line in mounts)
+    root = next(Path(where) for _, where, kind, *_ in fields if kind == "cgroup2")
+    group = root / f"ior-test-{os.getpid()}"
+    group.mkdir()
+    yield group
+    for folder, _, _ in os.walk(group, topdown=False):
+        os.rmdir(folder)

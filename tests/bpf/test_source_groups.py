@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,6 @@ pytestmark = pytest.mark.kernel
 
 KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 CONTAINER = "0123456789abcdef" * 4
-
-
-@pytest.fixture
-def groups() -> Iterator[Path]:
-    """Give a new cgroup below the root of the unified hierarchy."""
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    fields = (line.split() for line in mounts)
-    root = next(Path(where) for _, where, kind, *_ in fields if kind == "cgroup2")
-    group = root / f"ior-test-{os.getpid()}"
-    group.mkdir()
-    yield group
-    for folder, _, _ in os.walk(group, topdown=False):
-        os.rmdir(folder)
 
 
 MOVES = r"""

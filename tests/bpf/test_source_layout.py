@@ -24,6 +24,9 @@ STRUCTS = {  # what follows the ring's own header of 8 bytes, for the record
     "ior_name": (records.NAME, 0),
     "ior_syscall": (records.SYSCALL, 0),
     "counters": (records.COUNTERS, 0),
+    "ior_sieve": (records.SIEVE, 0),
+    "ior_group": (records.GROUP, 0),
+    "ior_groups": (records.GROUPS, 0),
 }
 
 

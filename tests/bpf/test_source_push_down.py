@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pushing import Both
+from pushing import check as same
 from tracing import MODES, Collect, compiled
 
 from ior import syscalls
@@ -25,7 +26,6 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource
-from ior.stages.filter import Filter
 from ior.stages.pair import Pair
 from ior.testing import graph
 
@@ -86,63 +86,10 @@ int main(void) {
 """
 SELECTED = ["/^(open|openat|read|close|lseek|mkdir|write|pipe2?|wait4)$/"]
 SELECTED += ["nanosleep", "clock_nanosleep", "exit_group", "execve", "prctl"]
-SAME = ("comm", "tid", "pid", "syscall", "ret", "errno", "file", "fd", "bytes", "restarts", "mode")
 
 
-class Both:
-    """What the two sources gave for one command."""
-
-    def __init__(self, where: str, *, pairing: str = "kernel") -> None:
-        self.pushed, self.plain = Collect(), Collect()
-        keys: dict[str, Any] = {"syscalls": SELECTED, "pairing": pairing}
-        nodes, inputs = {}, {}
-        for name, sink in (("pushed", self.pushed), ("plain", self.plain)):
-            config = BpfSource.Config(**keys, push_down=name == "pushed")
-            nodes |= {
-                name: BpfSource(config),
-                f"{name}-pair": Pair(Pair.Config()),
-                f"{name}-where": Filter(Filter.Config(where=where)),
-                f"{name}-rows": sink,
-            }
-            inputs |= {
-                f"{name}-pair": name,
-                f"{name}-where": f"{name}-pair",
-                f"{name}-rows": f"{name}-where",
-            }
-        sources = [node for node in nodes.values() if isinstance(node, BpfSource)]
-        with Command.start([compiled(WORKLOAD)]) as command:
-            run = Run(graph(nodes, inputs), command=command)
-            self.ledger: Ledger = anyio.run(run.run)
-            assert command.wait(10) == 0
-        assert self.ledger.closed, self.ledger.open_because
-        self.kernel, self.without = (source.books() for source in sources)
-
-    def rows(self, sink: Collect) -> dict[int, list[tuple[Any, ...]]]:
-        """Return by thread what was asked of it, in order."""
-        found: dict[int, list[tuple[Any, ...]]] = {}
-        for row in sink.rows():
-            found.setdefault(row["tid"], []).append(tuple(map(str, (row[n] for n in SAME))))
-        return found
-
-    def gaps(self) -> list[tuple[int | None, int | None]]:
-        """Return the gap of every row as either source has it."""
-        rows = [
-            sorted(sink.rows(), key=lambda row: (row["tid"], row["time_ns"]))
-            for sink in (self.pushed, self.plain)
-        ]
-        return [(one["gap_ns"], two["gap_ns"]) for one, two in zip(*rows, strict=True)]
-
-
-def check(where: str, *, pairing: str = "kernel") -> Both:
-    both = Both(where, pairing=pairing)
-    assert both.rows(both.pushed) == both.rows(both.plain)
-    for pushed, plain in both.gaps():  # a gap is given where none was left out, and is the same
-        assert pushed is None or (plain is not None and abs(pushed - plain) < 10_000_000)
-    filtered = both.kernel["filtered_in_kernel"]
-    made = {name: both.ledger.stages[f"{name}-pair"].out["out"] for name in ("pushed", "plain")}
-    # A call that is restarted is entered anew.
-    assert made["plain"] <= made["pushed"] + filtered <= made["plain"] + 2
-    return both
+def check(where: str, pairing: str) -> Both:
+    return same(where, [compiled(WORKLOAD)], syscalls=SELECTED, pairing=pairing)
 
 
 @pytest.mark.parametrize("pairing", MODES)
@@ -163,7 +110,7 @@ def check(where: str, *, pairing: str = "kernel") -> Both:
 def test_the_rows_are_the_same_and_the_kernel_has_less_to_say(
     where: str, pairing: str, *, in_user_mode: bool
 ) -> None:
-    both = check(where, pairing=pairing)
+    both = check(where, pairing)
     assert both.pushed.rows()
     if pairing == "kernel" or in_user_mode:
         assert both.kernel["filtered_in_kernel"] > 10
@@ -218,7 +165,7 @@ FILTERS = st.recursive(
 @settings(max_examples=8, deadline=None)
 @given(where=FILTERS, pairing=st.sampled_from(MODES))
 def test_any_filter_gives_the_same_rows(where: str, pairing: str) -> None:
-    check(where, pairing=pairing)
+    check(where, pairing)
 
 
 ENDLESS = """

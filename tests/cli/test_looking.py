@@ -92,6 +92,27 @@ def test_a_graph_for_mermaid_and_dot(ior: Invoke, branched: str) -> None:
     assert "off" not in mermaid + dot
 
 
+PUSHED = """\
+version = 1
+[stage]
+kernel = { type = "bpf" }
+pair = { type = "pair", inputs = "kernel" }
+keep = { type = "filter", inputs = "pair", where = 'cgroup under "/a" and latency > 1s and fd > 2' }
+stats = { type = "stats", inputs = "keep" }
+"""
+
+
+@pytest.mark.parametrize("format_", ["text", "mermaid", "dot"])
+def test_a_graph_says_what_of_a_filter_the_kernel_applies(
+    ior: Invoke, folder: Path, format_: str
+) -> None:
+    (folder / "p.toml").write_text(PUSHED)
+    said = ior("graph", "p.toml", "--format", format_).out.replace("&quot;", '"')
+    said = said.replace("&gt;", ">").replace('\\"', '"')
+    assert re.search(r'(?<!not )in the kernel: cgroup under "/a" and latency > 1s\W', said)
+    assert "not in the kernel: fd > 2" in said
+
+
 def test_a_graph_that_does_not_check(ior: Invoke, folder: Path) -> None:
     (folder / "bad.toml").write_text(BRANCHED.replace('"narrow"]', '"narow"]'))
     result = ior("graph", "bad.toml")

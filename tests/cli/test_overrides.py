@@ -250,4 +250,15 @@ def test_options_that_are_filters() -> None:
         overrides.apply(spec(), args("--min-latency", "fast"))
 
 
+def test_control_groups_of_a_capture_need_not_exist() -> None:
+    (made := Path("x.ior")).touch()
+    given = ("--cgroup", "a.slice/b\\x2dc/", "--cgroup", '/q"x', "--replay", "x.ior")
+    changed = overrides.apply(spec(TRACE.replace('"kernel"', '"pair"') + PAIR), args(*given))
+    made.unlink()
+    found = [n.keys["where"] for n in changed.nodes.values() if n.type == "filter"]
+    assert found == [r'cgroup under "/a.slice/b\\x2dc" or cgroup under "/q\"x"']
+    with pytest.raises(UsageError, match="no control group 'no-such-group'"):
+        overrides.apply(spec(), args("--cgroup", "no-such-group"))
+
+
 PAIR = '[stage.pair]\ntype = "pair"\ninputs = "kernel"\n'

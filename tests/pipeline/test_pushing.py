@@ -87,6 +87,12 @@ def test_a_key_turns_it_off_and_user_pairing_leaves_returns_to_the_stage() -> No
     assert said(plan("pid == 3 and latency >= 1ms", keys='pairing = "user"')) == "pid == 3"
 
 
+def test_paths_of_control_groups_are_pushed_and_patterns_are_not() -> None:
+    found = plan('(cgroup under "/a" or cgroup == "/b") and cgroup ~ "x"')
+    assert said(found) == 'cgroup under "/a" or cgroup == "/b"'
+    assert plan('cgroup under "/a"', keys='pairing = "user"').complete
+
+
 def test_without_a_filter_all_is_known() -> None:
     text = LINE.format(where="true", more="", keys="")
     text = text.replace('"slow"', '"pair"').replace("[stage.slow]", "[stage.slow]\nenabled = false")

@@ -11,15 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ior import syscalls
+from ior.calls import CALLS
 from ior.expr import compile_filter
+from ior.expr.groups import GroupPath, GroupPaths
 from ior.expr.sieve import MOST, CommandNames, Sieve, split
 from ior.expr.wording import wording
 from ior.testing import calls
 from ior.text import unescape
 
 TABLE = syscalls.table("x86_64")
+GROUP = next(column for column in CALLS.columns if column.name == "cgroup")
 RETURNS = [-(2**63), -4096, -4095, -516, -515, -512, -13, -2, -1, 0, 1, 7, 2**63 - 1]
 LATENCIES = [-1, 0, 1, 999_999, 1_000_000, 2**63 - 1]
+GROUPS = ["/", "/a", "/a/b", "/a/b/c", "/ab", "/a\\xff"]
 COMMS = ["", "dd", "sh", "DD", "a\\xff", "fifteen-letters"]
 
 
@@ -35,6 +39,8 @@ def passes(sieve: Sieve, row: dict[str, Any]) -> bool:
             asked.append(any(low <= row[name] <= high for low, high in ranges))
     if sieve.comm is not None:
         asked.append((unescape(row["comm"]) in sieve.comm.names) != sieve.comm.others)
+    if sieve.cgroup is not None:
+        asked.append(sieve.cgroup.passes(row["cgroup"]))
     return all(asked)
 
 
@@ -47,6 +53,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "ret": draw(st.sampled_from(RETURNS)),
         "latency_ns": draw(st.sampled_from(LATENCIES)),
         "comm": draw(st.sampled_from(COMMS)),
+        "cgroup": draw(st.sampled_from(GROUPS)),
     }
 
 
@@ -75,6 +82,9 @@ TERMS = st.one_of(
             *("syscall == read", 'syscall ~ "a"', "family != FS", "syscall not in [futex, write]"),
             *('comm == "dd"', 'comm != "dd"', 'comm in ["dd", "a\\xff"]', 'comm not in ["sh"]'),
             *('comm == "more-than-fifteen-letters"', 'comm == ""', 'comm ~ "d"', "fd > 2"),
+            *('cgroup under "/a"', 'cgroup == "/a/b"', 'cgroup != "/a"', 'cgroup ~ "b"'),
+            *('cgroup in ["/", "/ab", "x", "/a/"]', 'cgroup under "/"', 'cgroup under "/a/b/c"'),
+            *('cgroup not in ["/a\\xff"]', 'cgroup directly under "/a"', 'cgroup == "/a/../a"'),
             *('path under "/"', "true", "false", 'file directly under "/a b"', "bytes < 4KiB"),
         ]
     ),
@@ -102,7 +112,7 @@ def batch_of(row: dict[str, Any]) -> Any:
         is_error=[failed],
         latency_ns=[row["latency_ns"]],
         comm=[row["comm"]],
-    )
+    ).with_columns({GROUP: [row["cgroup"]]})
 
 
 @given(where=FILTERS, row=rows())
@@ -128,6 +138,7 @@ def test_what_each_subject_becomes() -> None:
     where = (
         'latency >= 1ms and is_error and pid in [7, 8] and comm != "dd"'
         ' and family == IPC and syscall ~ "sem" and path ~ "x"'
+        ' and cgroup under "/a" and cgroup != "/a/b"'
     )
     parts = split(compile_filter(where).tree, arch="x86_64")
     assert parts.sieve == Sieve(
@@ -135,6 +146,13 @@ def test_what_each_subject_becomes() -> None:
             n for n, c in TABLE.by_nr.items() if c.family == "IPC" and "sem" in c.name
         ),
         pid=((7, 8),),
+        cgroup=GroupPaths(
+            (
+                GroupPath((b"a",), here=True, below=True),
+                GroupPath((b"a", b"b"), here=False, below=True),
+            ),
+            others=False,
+        ),
         comm=CommandNames((b"", b"dd"), others=True),  # an empty cell compares as false
         ret=((-4095, -517), (-515, -515), (-511, -1)),
         latency_ns=((1_000_000, 2**63 - 1),),
@@ -150,6 +168,10 @@ def test_what_each_subject_becomes() -> None:
         f"pid in [{', '.join(str(3 * n) for n in range(MOST + 1))}]",  # more than there is room for
         "comm in [{}]".format(", ".join(f"c{n}" for n in range(MOST + 1))),
         'comm ^~ "d"',
+        'cgroup ~ "d"',
+        'cgroup directly under "/d"',
+        "cgroup in [{}]".format(", ".join(f'"/c{n}"' for n in range(MOST + 1))),
+        f'cgroup under "/{255 * "x"}"',
         "fd == 3",
         "gap > 1ms",
     ],

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ior.calls import CALLS, HALVES, NONE_NS, RESTART_CODES, Batch, Flag, Schema
 from ior.errors import SpecError
+from ior.expr.groups import GroupPaths
 from ior.expr.masks import compile_tree
 from ior.expr.sieve import MOST, SUBJECTS, Ranges, Sieve, Split, conjuncts, joined, split
 from ior.expr.tree import Const, Tree, leaves
@@ -24,7 +25,7 @@ from ior.sources.bpf.loader import Object
 
 _AT_RETURN: Final = ("ret", "latency_ns")
 _ASKED_AT_RETURN: Final = {"ret", "errno", "is_error", "latency_ns"}
-_NAMED: Final = {"comm", "uid", "cgroup_id"}
+_NAMED: Final = {"comm", "uid", "cgroup_id", "cgroup"}
 _COLUMNS: Final = {column.name: column for column in CALLS.columns}
 _FLAGS: Final = next(column for column in HALVES.columns if column.name == "flags")
 _UNUSED: Final = b"\xff" * 16  # in place of a command name: none has 16 bytes
@@ -41,6 +42,7 @@ class Choice:
         self._where: Tree | None = None
         self._loaded: Object | None = None
         self._epoch = 1
+        self._writes = 0
         self._changed = False  # by `select`
 
     def split(self, where: Tree) -> Split:
@@ -98,6 +100,9 @@ class Choice:
         sieves = variables.array("sieves", records.SIEVE)
         other = 1 - int(variables["sieve_in_use"])
         sieves[other : other + 1] = encoded(asked.sieve)
+        self._writes += 1
+        groups = variables.array("group_sieves", records.GROUPS)
+        groups[other : other + 1] = encoded_groups(asked.sieve.cgroup, self._writes)
         variables["sieve_in_use"] = other
         variables.array("wanted")[:] = selection.wanted(self.numbers, asked.sieve)
 
@@ -139,7 +144,8 @@ def _holds(term: Tree, batch: Batch) -> npt.NDArray[np.bool_]:
         "latency_ns": np.where(batch["exit_ns"] == 0, NONE_NS, latency),
     }
     schema = Schema(
-        CALLS.name, tuple(_COLUMNS[name] for name in (*columns, "family", "uid", "cgroup_id"))
+        CALLS.name,
+        tuple(_COLUMNS[name] for name in (*columns, "family", "uid", "cgroup_id", "cgroup")),
     )
     held = compile_tree(term, _COLUMNS)(Batch(schema, columns, batch.names, batch.origin))
     sides = flags & (Flag.ENTER | Flag.EXIT | Flag.INTERRUPTED | Flag.RESTARTED)
@@ -170,6 +176,24 @@ def encoded(sieve: Sieve) -> npt.NDArray[Any]:
         row["asks_comm"], row["others"] = True, sieve.comm.others
         for place, comm in enumerate(sieve.comm.names):
             row["comm"][place] = np.frombuffer(comm.ljust(16, b"\0"), np.uint64)
+    return rows
+
+
+def encoded_groups(paths: GroupPaths | None, generation: int) -> npt.NDArray[Any]:
+    """Return what a sieve says of control groups' paths: `records.GROUPS`, shape (1,).
+
+    `generation` has to be another one than of all written before, and not 0.
+    """
+    rows = np.zeros(1, records.GROUPS)
+    row, room = rows[0], records.GROUP["path"].shape[0]
+    row["generation"], row["some"]["len"] = generation, room
+    if paths is None:
+        return rows
+    row["asks"], row["others"] = True, paths.others
+    for place, path in zip(row["some"], paths.paths, strict=False):
+        raw = b"".join(part + b"\0" for part in reversed(path.parts))
+        place["len"], place["here"], place["below"] = len(raw), path.here, path.below
+        place["path"][: len(raw)] = np.frombuffer(raw, np.uint8)
     return rows
 
 

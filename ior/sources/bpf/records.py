@@ -83,6 +83,14 @@ SIEVE: Final = np.dtype(
 )
 """`struct ior_sieve`."""
 
+GROUP: Final = np.dtype([("len", "<u2"), ("here", "u1"), ("below", "u1"), ("path", "u1", (256,))])
+"""`struct ior_group`."""
+
+GROUPS: Final = np.dtype(
+    [("generation", "<u4"), ("asks", "u1"), ("others", "u1"), ("pad", "<u2"), ("some", GROUP, (8,))]
+)
+"""`struct ior_groups`."""
+
 SYSCALL: Final = np.dtype(
     [
         ("how", "<u4"),

@@ -186,9 +186,8 @@ def wanted(
     bits = np.zeros(syscalls.NR_LIMIT, np.uint8)
     sieve = sieve or Sieve()
     asked = 0
-    if any(
-        one is not None for one in (sieve.pid, sieve.tid, sieve.uid, sieve.cgroup_id, sieve.comm)
-    ):
+    of_task = (sieve.pid, sieve.tid, sieve.uid, sieve.cgroup_id, sieve.cgroup, sieve.comm)
+    if any(one is not None for one in of_task):
         asked |= WANT_TASKS
     if (sieve.ret, sieve.latency_ns) != (None, None):
         asked |= WANT_RETURNS
