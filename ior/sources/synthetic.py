@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import anyio
 import msgspec
@@ -21,6 +21,8 @@ from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
 from ior.names import Names
 from ior.pipeline.abc import Config, Context, Source
 from ior.pipeline.ledger import KERNEL
+from ior.sources.flight import InFlight, Waiting
+from ior.sources.workload import FILES, PROCESSES, WAITS
 
 Array = npt.NDArray[Any]
 
@@ -29,117 +31,17 @@ _BATCHES_A_SECOND = 20  # with a rate, so that a viewer sees a flow
 _BOTH, _ENTER, _EXIT = int(Flag.ENTER | Flag.EXIT), int(Flag.ENTER), int(Flag.EXIT)
 
 
-class _Habit(NamedTuple):
-    """A call that a process makes: how often, on which files, how long, how it fails."""
-
-    syscall: str
-    files: str
-    weight: float
-    latency_ns: int  # median; log-normal around it
-    size: int = 0  # bytes, median
-    errno: int = 0
-    failing: float = 0.0  # the part of the calls that end in `errno`
-
-
-class _Process(NamedTuple):
-    comm: str
-    pid: int
-    threads: int
-    share: float  # of all calls, beside the others' shares
-    habits: tuple[_Habit, ...]
-
-
-_FILES = {
-    "tables": [f"/var/lib/postgresql/15/main/base/16384/{16_400 + i}" for i in range(120)],
-    "wal": [f"/var/lib/postgresql/15/main/pg_wal/0000000100000000000000{i:02X}" for i in range(16)],
-    "modules": [f"/usr/lib/python3/dist-packages/web/part{i % 24}/m{i}.py" for i in range(900)],
-    "caches": [f"/usr/lib/python3/dist-packages/web/part{i % 24}/m{i}.pyc" for i in range(900)],
-    "sockets": [f"tcp 10.0.0.5:443 → 10.0.2.{i}:{40_000 + 7 * i}" for i in range(200)],
-    "pages": [f"/srv/www/{part}/{i}.html" for part in ("docs", "news") for i in range(300)],
-    "tree": [f"/usr/share/doc/package-{i}" for i in range(1500)],
-    "logs": ["/var/log/syslog", "/var/log/auth.log", "/var/log/nginx/access.log"],
-    "zero": ["/dev/zero"],
-    "null": ["/dev/null"],
-    "pipes": [f"pipe:[{90_000 + i}]" for i in range(12)],
-}
-
-_PROCESSES = (
-    _Process(
-        "nginx",
-        812,
-        4,
-        5.0,
-        (
-            _Habit("read", "sockets", 4, 1_800, 620, 11, 0.12),
-            _Habit("openat", "pages", 1, 5_200, 0, 2, 0.06),
-            _Habit("fstat", "pages", 1, 600),
-            _Habit("pread64", "pages", 2, 2_600, 11_000),
-            _Habit("write", "sockets", 3, 7_500, 9_000, 32, 0.004),
-            _Habit("write", "logs", 1, 3_000, 180),
-            _Habit("close", "pages", 1, 450),
-        ),
-    ),
-    _Process(
-        "postgres",
-        1044,
-        3,
-        4.0,
-        (
-            _Habit("pread64", "tables", 8, 4_200, 8192),
-            _Habit("pwrite64", "tables", 3, 9_000, 8192),
-            _Habit("lseek", "tables", 2, 350),
-            _Habit("pwrite64", "wal", 2, 11_000, 8192),
-            _Habit("fdatasync", "wal", 0.3, 900_000),
-        ),
-    ),
-    _Process(
-        "python3",
-        2301,
-        2,
-        3.0,
-        (
-            _Habit("openat", "caches", 2, 4_800, 0, 2, 0.3),
-            _Habit("fstat", "caches", 2, 550),
-            _Habit("read", "caches", 3, 3_600, 5_000),
-            _Habit("openat", "modules", 1, 5_000, 0, 2, 0.1),
-            _Habit("read", "modules", 1, 3_900, 7_000),
-            _Habit("close", "caches", 2, 420),
-        ),
-    ),
-    _Process(
-        "find",
-        2417,
-        1,
-        2.0,
-        (
-            _Habit("newfstatat", "tree", 6, 1_500, 0, 13, 0.01),
-            _Habit("getdents64", "tree", 2, 6_500, 700),
-            _Habit("close", "tree", 1, 400),
-            _Habit("write", "pipes", 1, 2_100, 4096),
-        ),
-    ),
-    _Process(
-        "dd",
-        2502,
-        1,
-        2.5,
-        (_Habit("read", "zero", 1, 480, 512), _Habit("write", "null", 1, 310, 512)),
-    ),
-    _Process("rsyslogd", 640, 2, 0.5, (_Habit("write", "logs", 1, 4_000, 130),)),
-)
-
-
 class _Model:
     """The workload's tables as arrays: one row a thread, one a habit."""
 
     def __init__(self, names: Names, arch: str) -> None:
         table = syscalls.table(arch)
-        files = {group: [names.intern(text) for text in texts] for group, texts in _FILES.items()}
+        files = {group: [names.intern(text) for text in texts] for group, texts in FILES.items()}
         starts = np.cumsum([0, *(len(codes) for codes in files.values())])
         start_of = dict(zip(files, starts.tolist(), strict=False))
         self.codes = np.array([code for codes in files.values() for code in codes], np.uint32)
         threads, habits, chances = [], [], []
-        for number, process in enumerate(_PROCESSES):
+        for number, process in enumerate(PROCESSES):
             comm = names.intern(process.comm)
             share = process.share / process.threads
             threads += [
@@ -249,8 +151,44 @@ class Synthetic(Source):
 
     def books(self) -> Mapping[str, int]:
         """Return the kernel's counters: nothing is ever lost."""
-        counted = {"attempted": self._records, "read": self._records, "in_flight": self._in_flight}
+        counted = {"attempted": self._records, "read": self._records}
+        counted["in_flight"] = self._in_flight + len(self._waits())
         return dict.fromkeys(KERNEL, 0) | counted
+
+    def snapshot(self) -> InFlight | None:
+        """Return the calls in flight; None without a rate, where times are not the clock's."""
+        if not self.config.rate or not self._block:
+            return None
+        now_ns = self.ctx.clock.now_ns()
+        began = sorted([*self._waits(), *self._entered()])
+        return InFlight(tuple(Waiting(max(now_ns - at, 0), *rest) for at, *rest in began))
+
+    def _waits(self) -> list[tuple[Any, ...]]:
+        """Return when the calls began that never return, and what they are."""
+        if not self.config.rate or not self._block:
+            return []
+        passed_s = (self.ctx.clock.now_ns() - self._start_ns) / 1e9
+        waits = [wait for wait in WAITS if wait.after_s <= passed_s]
+        return [(self._start_ns + int(wait.after_s * 1e9), *wait[1:]) for wait in waits]
+
+    def _entered(self) -> list[tuple[Any, ...]]:
+        """Return the calls whose entry was the last that was given of their threads."""
+        given = {name: column[: self._at] for name, column in self._block.items()}
+        _, back = np.unique(given["tid"][::-1], return_index=True)
+        last = self._at - 1 - back
+        rows = last[given["flags"][last] & (_ENTER | _EXIT) == _ENTER]
+        columns = (given[name][rows].tolist() for name in ("enter_ns", "pid", "tid"))
+        name = syscalls.table(self._origin.arch).name
+        return list(
+            zip(
+                *columns,
+                self._names.texts(given["comm"][rows].tolist()),
+                map(name, given["nr"][rows].tolist()),
+                given["fd"][rows].tolist(),
+                self._names.texts(given["file"][rows].tolist()),
+                strict=True,
+            )
+        )
 
     def _make(self, calls: int) -> dict[str, Array]:
         """Return the records of the next block, of which the first `calls` calls to return."""
@@ -260,7 +198,7 @@ class Synthetic(Source):
         moved = number if self.config.profile == "moving" else 0
         share = model.share.copy()
         if self.config.profile == "moving":
-            share[model.process == number % len(_PROCESSES)] *= 8
+            share[model.process == number % len(PROCESSES)] *= 8
         thread = rng.choice(len(share), _BLOCK, p=share / share.sum())
         thread.sort()
         habit = np.searchsorted(

@@ -144,8 +144,9 @@ def padded(field: Field, value: Any, width: int) -> str:
 def columns_shown(grid: Grid, first: int, cells: int) -> list[tuple[int, int]]:
     """Return (column, width) of the columns that fit into `cells`, keys first.
 
-    Columns other than the keys begin with the `first`-th of them. Keys that are wide keep
-    `KEY_SHARE` of the line between them, and take what the others leave over.
+    Columns other than the keys begin with the `first`-th of them; of these a text that is too
+    wide is cut. Keys that are wide keep `KEY_SHARE` of the line between them, and take what the
+    others leave over.
     """
     keys = range(grid.keys)
     share = max(KEY_MIN, int(cells * KEY_SHARE) // max(grid.keys, 1))
@@ -154,6 +155,9 @@ def columns_shown(grid: Grid, first: int, cells: int) -> list[tuple[int, int]]:
     others = []
     for i in range(grid.keys + first, len(grid.widths)):
         if grid.widths[i] + SEPARATOR > room:
+            if grid.table.fields[i].kind == "text" and room >= KEY_MIN + SEPARATOR:
+                others.append((i, room - SEPARATOR))
+                room = 0
             break
         others.append((i, grid.widths[i]))
         room -= grid.widths[i] + SEPARATOR

@@ -8,6 +8,7 @@ seconds of a `history` stage where those say enough, among the retained rows whe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -17,11 +18,12 @@ import numpy.typing as npt
 from ior.calls import Batch
 from ior.expr import Predicate
 from ior.pipeline import registry
-from ior.pipeline.abc import Config, Stage
+from ior.pipeline.abc import Config, Node, Source, Stage
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
+from ior.sources.flight import InFlight
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell, joined
 from ior.stages.history import History, HistorySnapshot
@@ -69,7 +71,12 @@ class Nodes:
     def __init__(self, run: Watched, spec: PipelineSpec) -> None:
         self._run, self._spec = run, spec
         classes = {node.name: _class(node, spec) for node in spec.nodes.values() if node.enabled}
-        self.classes = {name: cls for name, cls in classes.items() if cls and _answers(cls)}
+        self.classes = {
+            name: cls for name, cls in classes.items() if issubclass(cls, Stage) and _answers(cls)
+        }
+        self.sources = [
+            name for name, cls in classes.items() if issubclass(cls, Source) and _answers(cls)
+        ]
 
     def of(self, kind: type[Stage]) -> list[str]:
         """Return the names of the nodes of a kind."""
@@ -126,6 +133,13 @@ class Sight:
         if self.window.span_s == 0 and self._nodes.first(Stream) is None:
             return self._run.snapshot(node)
         return self.added(cls(self._nodes.config(node))).snapshot() or self._run.snapshot(node)
+
+    def in_flight(self) -> InFlight | None:
+        """Return the calls that have not returned; None where no source knows them."""
+        found = map(self._run.snapshot, self._nodes.sources)
+        known = [answer.calls for answer in found if isinstance(answer, InFlight)]
+        calls = sorted(chain(*known), key=lambda call: -call.age_ns)
+        return InFlight(tuple(calls)) if known else None
 
     def rows(self) -> StreamSnapshot | None:
         """Return the retained rows, unfiltered; None without a `stream` stage."""
@@ -209,10 +223,9 @@ def _within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
     return (ends >= begin_ns) & (ends < end_ns)
 
 
-def _class(node: NodeSpec, spec: PipelineSpec) -> type[Stage] | None:
-    found = registry.resolve(node.type, node.use, spec.directory)
-    return found if issubclass(found, Stage) else None
+def _class(node: NodeSpec, spec: PipelineSpec) -> type[Node]:
+    return registry.resolve(node.type, node.use, spec.directory)
 
 
-def _answers(cls: type[Stage]) -> bool:
-    return cls.snapshot is not Stage.snapshot
+def _answers(cls: type[Source | Stage]) -> bool:
+    return cls.snapshot not in (Source.snapshot, Stage.snapshot)

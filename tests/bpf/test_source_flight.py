@@ -14,7 +14,7 @@ import pytest
 from tracing import MODES, compiled, trace
 
 from ior.pipeline.run import Run
-from ior.sources.bpf.flight import InFlight, Waiting
+from ior.sources.flight import InFlight, Waiting
 
 pytestmark = pytest.mark.kernel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
 from ior.pipeline.pace import NodeTimes
-from ior.ui.tabs.pipeline import FIELDS, PipelineTab
+from ior.ui.flow import FIELDS, Flow
 
 SECOND = 1_000_000_000
 EDGE = "pair.out->stats"
@@ -26,10 +26,10 @@ def times(pair: tuple[int, int, int], stats: tuple[int, int]) -> dict[str, NodeT
 
 
 def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
-    tab = PipelineTab()
-    first = tab.table_of(0, books(1000), times((10, 0, 0), (10, 0)))
+    flow = Flow()
+    first = flow.table_of(0, books(1000), times((10, 0, 0), (10, 0)))
     assert [row[NAMES.index("rows/s")] for row in first.rows] == [None, None, None]
-    second = tab.table_of(4 * SECOND, books(3000, dropped=7), times((11, 1, 2), (10, 4)))
+    second = flow.table_of(4 * SECOND, books(3000, dropped=7), times((11, 1, 2), (10, 4)))
     rows = [dict(zip(NAMES, row, strict=True)) for row in second.rows]
     pair, edge, stats = rows
     assert [row["stage or edge"] for row in rows] == ["pair", f"  {EDGE}", "stats (slow)"]
@@ -40,8 +40,8 @@ def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
 
 
 def test_old_looks_are_forgotten() -> None:
-    tab = PipelineTab()
+    flow = Flow()
     for i in range(12):
-        shown = tab.table_of(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
+        shown = flow.table_of(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
     # from the look a second before: 7 of 0.25 s to 11
     assert shown.rows[0][NAMES.index("rows/s")] == (121 - 49) * 100

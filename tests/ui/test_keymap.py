@@ -8,6 +8,7 @@ import pytest
 import test_flame
 import test_latency
 import test_overview
+import test_pipeline
 import test_state
 from emulated import SIZES
 from test_flame import lines
@@ -21,12 +22,14 @@ from ior.ui.tabs.catalogue import every_key
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.overview import OverviewTab
+from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.table import TableTab
 
 KINDS: dict[str, tuple[Any, tuple[Key, ...]]] = {
     "Flame": (test_flame.showing, FlameTab.keys),
     "Overview": (test_overview.showing, OverviewTab.keys),
     "Latency": (test_latency.showing, LatencyTab.keys),
+    "Pipeline": (test_pipeline.busy, PipelineTab.keys),
     "tables": (test_state.running, TableTab.keys),
 }
 GENERAL = [line for line in KEYS if Mode.TAB in line.modes]

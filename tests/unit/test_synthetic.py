@@ -170,3 +170,46 @@ def test_tiny_numbers_of_calls(config: dict[str, int]) -> None:
     batches = anyio.run(lambda: read(VirtualClock(), **config))
     returned = sum(int(np.count_nonzero(b["flags"] & Flag.EXIT)) for b in batches)
     assert returned == config["calls"]
+
+
+async def waiting(seconds: float, **config: Any) -> tuple[Any, int, list[Batch]]:
+    """Read for so many seconds; return the calls in flight, those of the books, the batches."""
+    clock = VirtualClock()
+    source = Synthetic(SyntheticConfig(**config))
+    await source.start(context(clock=clock))
+    batches: list[Batch] = []
+
+    async def take() -> None:
+        while (batch := await source.read()) is not None:
+            batches.append(batch)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await clock.advance(seconds)
+        found = source.snapshot(), source.books()["in_flight"], batches
+        tasks.cancel_scope.cancel()
+    return found
+
+
+def test_calls_in_flight_are_those_entered_last_and_some_that_never_return() -> None:
+    snapshot, booked, batches = anyio.run(lambda: waiting(1, rate=300_000.0, split=0.9))
+    last = {}
+    for batch in batches:
+        columns = (batch[name].tolist() for name in ("tid", "flags", "enter_ns"))
+        last |= {tid: (flags, enter) for tid, flags, enter in zip(*columns, strict=True)}
+    entered = {tid: enter for tid, (flags, enter) in last.items() if not flags & Flag.EXIT}
+    found = {call.tid: call for call in snapshot.calls}
+    assert entered
+    assert {tid: 10**9 - found[tid].age_ns for tid in entered} == entered
+    assert {tid: found[tid].syscall for tid in found.keys() - entered} == {
+        1047: "fdatasync",
+        816: "read",
+    }
+    assert booked == len(found) == len(snapshot.calls)
+    ages = [call.age_ns for call in snapshot.calls]
+    assert ages == sorted(ages, reverse=True)
+    assert ages[0] == 10**9
+
+
+def test_without_a_rate_nothing_is_known_of_calls_in_flight() -> None:
+    assert anyio.run(lambda: waiting(1, calls=100))[0] is None

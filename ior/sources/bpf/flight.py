@@ -6,54 +6,19 @@ gives them at any moment, whatever became of the ring.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ior import syscalls
 from ior.calls import Flag
-from ior.snapshots import Field, Table
 from ior.sources.bpf import records
 from ior.sources.bpf.names import NameIds
+from ior.sources.flight import InFlight, Waiting
 
 RECORD: Final = np.dtype(list(records.FIELDS))
 """One call in flight: a record without the ring's header."""
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """One call that has not returned. Texts are in text-column form; `fd` is -1 without one."""
-
-    age_ns: int
-    pid: int
-    tid: int
-    comm: str
-    syscall: str
-    fd: int
-    file: str
-
-
-class InFlight(msgspec.Struct, frozen=True):
-    """The calls that had not returned at one moment, the one that has waited longest first."""
-
-    calls: tuple[Waiting, ...]
-
-    def tables(self) -> Sequence[Table]:
-        """Return one table; none when every call has returned."""
-        if not self.calls:
-            return ()
-        fields = (
-            *(Field("comm", "text"), Field("pid", "int"), Field("tid", "int")),
-            *(Field("syscall", "text"), Field("fd", "text"), Field("file", "text")),
-            Field("age", "duration"),
-        )
-        rows = [
-            (c.comm, c.pid, c.tid, c.syscall, str(c.fd) if c.fd >= 0 else "", c.file, c.age_ns)
-            for c in self.calls
-        ]
-        return (Table("In flight", fields, rows),)
 
 
 def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> InFlight:

@@ -28,11 +28,12 @@ from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
 from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
 from ior.sources.bpf.config import BpfConfig, problems, ring_bytes
-from ior.sources.bpf.flight import InFlight, in_flight
+from ior.sources.bpf.flight import in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
+from ior.sources.flight import InFlight
 
 # A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second

@@ -1,107 +1,183 @@
-"""The Pipeline tab: what flows through every stage and edge, and where the time goes."""
+"""The Pipeline tab: the graph at work, and under it the calls that have not returned."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
-from ior.pipeline.ledger import Ledger
-from ior.pipeline.pace import NodeTimes, between, slowest
+import msgspec
+from msgspec.structs import replace
+
 from ior.snapshots import Field, Table
+from ior.sources.flight import InFlight
+from ior.ui.flow import Flow
+from ior.ui.keys import Action, Pressed
 from ior.ui.sight import Nodes, Sight
-from ior.ui.tabs.abc import AnyTab
-from ior.ui.tabs.table import TableTab, TableView
+from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
+from ior.ui.tabs.table import TableLayout, TableTab, TableView
+from ior.ui.widgets import Line, exactly
+from ior.units import format_count, format_duration
 
-SPAN_NS = 1_000_000_000  # rates and shares of time are means over about this
 FIELDS = (
-    Field("stage or edge", "text"),
-    Field("rows/s", "count"),
-    Field("in", "count"),
-    Field("out", "count"),
-    Field("lost", "count"),
-    Field("fill", "ratio"),
-    Field("busy", "ratio"),
-    Field("starved", "ratio"),
-    Field("blocked", "ratio"),
+    *(Field("pid", "int"), Field("tid", "int"), Field("comm", "text")),
+    *(Field("age", "duration"), Field("syscall", "text")),
+    *(Field("file", "text"), Field("fd", "int")),
 )
+_BOTH = 8  # lines from which on both tables are shown
+_GRAPH, _WAITING = TableTab("Pipeline", "", 0), TableTab("In flight", "", 0)
+_DOWN = (Action.DOWN, Action.PAGE_DOWN, Action.LAST)
+_UP = (Action.UP, Action.PAGE_UP, Action.FIRST)
 
 
-class _Seen(NamedTuple):
-    now_ns: int
-    ledger: Ledger
-    times: Mapping[str, NodeTimes]
+class PipelineView(View, frozen=True, kw_only=True):
+    """How both tables are looked at; `below` where the cursor is in the lower, if it has rows."""
+
+    graph: TableView = TableView()
+    waiting: TableView = TableView()
+    below: bool = True
 
 
-class PipelineTab(TableTab):
-    """Shows the stages and, under each, the edges that leave it.
+class Picture(msgspec.Struct, frozen=True):
+    """The graph at one moment, and the calls in flight; None where no source knows them."""
 
-    It remembers what it saw of late: rates and shares are of about the last second, or since
-    the last look if that is longer ago. The stage that sets the pace is marked `slow`.
-    """
+    graph: Table
+    waiting: Table | None = None
+
+
+class PipelineLayout(msgspec.Struct, frozen=True):
+    """Both tables with the lines that each has; either may have none."""
+
+    graph: TableLayout
+    waiting: TableLayout | None
+    size: Size
+
+    @property
+    def title(self) -> int:
+        """The line between the tables, one past the last where there is none."""
+        return self.graph.size.rows
+
+
+class PipelineTab(Tab[PipelineView, Picture, PipelineLayout]):
+    """Shows stages and edges and, where a source knows them, the calls in flight, oldest first."""
+
+    name = "Pipeline"
+    keys = TableTab.keys
+    exports = "csv"
+    begin = PipelineView()
 
     def __init__(self) -> None:
-        super().__init__("Pipeline", "", 0)
-        self._seen: deque[_Seen] = deque()
+        self._flow = Flow()
 
     @classmethod
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:  # noqa: ARG003 (every pipeline has it)
         """Return the tab."""
         return [cls()]
 
-    def look(self, sight: Sight, view: TableView) -> Table:  # noqa: ARG002 (any view will do)
-        """Return the table of this moment."""
-        return self.table_of(sight.now_ns, sight.ledger(), sight.times())
+    def look(self, sight: Sight, view: PipelineView) -> Picture:  # noqa: ARG002 (any view will do)
+        """Return the tables of this moment."""
+        graph = self._flow.table_of(sight.now_ns, sight.ledger(), sight.times())
+        found = sight.in_flight()
+        return Picture(graph, None if found is None else waiting(found))
 
-    def table_of(self, now_ns: int, ledger: Ledger, times: Mapping[str, NodeTimes]) -> Table:
-        """Return the table of a moment, with rates since the moments before."""
-        now = _Seen(now_ns, ledger, times)
-        while len(self._seen) > 1 and self._seen[1].now_ns <= now_ns - SPAN_NS:
-            self._seen.popleft()
-        before = self._seen[0] if self._seen else now
-        self._seen.append(now)
-        late = between(before.times, times) if before is not now else times
-        slow = slowest(late, ledger.edges)
-        rows: list[tuple[Any, ...]] = []
-        for name in ledger.stages:
-            mark = " (slow)" if slow is not None and slow.stage == name else ""
-            rows.append(_stage(name, mark, before, now, late))
-            rows += [_edge(edge, before, now, late) for edge in ledger.edges if _of(edge) == name]
-        return Table("Pipeline", FIELDS, tuple(rows))
+    def arrange(
+        self, view: PipelineView, seen: Picture, size: Size, last: PipelineLayout | None
+    ) -> tuple[PipelineView, PipelineLayout]:
+        """Give each table its lines: all that it needs, or half where both need more."""
+        above = _lines_above(view, seen, size)
+        before = last.graph if last is not None else None
+        graph, upper = _GRAPH.arrange(view.graph, seen.graph, Size(size.columns, above), before)
+        lower = None
+        under = view.waiting
+        if seen.waiting is not None:
+            left = Size(size.columns, max(1, size.rows - above - 1))
+            before = last.waiting if last is not None else None
+            under, lower = _WAITING.arrange(under, seen.waiting, left, before)
+        if graph is not view.graph or under is not view.waiting:
+            view = replace(view, graph=graph, waiting=under)
+        return view, PipelineLayout(upper, lower, size)
+
+    def reduce(self, view: PipelineView, layout: PipelineLayout, event: TabEvent) -> Step | None:
+        """Let the table with the cursor have the event; its ends lead to the other table."""
+        if isinstance(event, Clicked):
+            return _clicked(view, layout, event)
+        below = _is_below(view, layout.waiting)
+        if isinstance(event, Pressed) and layout.waiting is not None:
+            rows = len(layout.graph.grid.rows)
+            if below and event.action in _UP and view.waiting.cursor == 0:
+                return Step(replace(view, below=False))
+            at_end = not below and view.graph.cursor >= rows - 1
+            if at_end and event.action in _DOWN and layout.waiting.grid.rows:
+                return Step(replace(view, below=True))
+        if below and layout.waiting is not None:
+            step = _WAITING.reduce(view.waiting, layout.waiting, event)
+            return step and replace(step, view=replace(view, waiting=step.view))
+        step = _GRAPH.reduce(view.graph, layout.graph, event)
+        return step and replace(step, view=replace(view, graph=step.view, below=False))
+
+    def export(self, view: PipelineView, layout: PipelineLayout) -> Iterator[str]:
+        """Yield the table with the cursor as CSV."""
+        if layout.waiting is not None and _is_below(view, layout.waiting):
+            return _WAITING.export(view.waiting, layout.waiting)
+        return _GRAPH.export(view.graph, layout.graph)
+
+    def line(self, view: PipelineView, layout: PipelineLayout, row: int) -> Line:
+        """Draw a line of the graph, of the calls in flight, or what says how many these are."""
+        below = _is_below(view, layout.waiting)
+        if row < layout.title:
+            shown = replace(view.graph, cursor=-1) if below else view.graph
+            return _GRAPH.line(shown, layout.graph, row)
+        if layout.waiting is None:
+            return exactly([], layout.size.columns)
+        if row == layout.title:
+            return _title(layout.waiting.grid.table, layout.size.columns)
+        if not layout.waiting.grid.rows:
+            return exactly([], layout.size.columns)
+        shown = view.waiting if below else replace(view.waiting, cursor=-1)
+        return _WAITING.line(shown, layout.waiting, row - layout.title - 1)
 
 
-def _of(edge: str) -> str:
-    """Return the stage that an edge `A.port->B` leaves."""
-    return edge.partition("->")[0].rpartition(".")[0]
+def waiting(found: InFlight) -> Table:
+    """Return the calls in flight as a table whose rows are known by process and thread."""
+    rows = tuple(
+        (call.pid, call.tid, call.comm, call.age_ns, call.syscall, call.file or None, fd)
+        for call in found.calls
+        for fd in [call.fd if call.fd >= 0 else None]
+    )
+    return Table("In flight", FIELDS, rows)
 
 
-def _rate(before: _Seen, now: _Seen, rows: int) -> int | None:
-    seconds = (now.now_ns - before.now_ns) / 1e9
-    return round(rows / seconds) if seconds > 0 else None
+def _lines_above(view: PipelineView, seen: Picture, size: Size) -> int:
+    if seen.waiting is None:
+        return size.rows
+    lower = 1 + bool(seen.waiting.rows) + len(seen.waiting.rows)
+    if size.rows < _BOTH:
+        return 0 if view.below and seen.waiting.rows else size.rows
+    upper = 1 + len(seen.graph.rows)
+    return min(upper, size.rows - min(lower, size.rows // 2))
 
 
-def _stage(
-    name: str, mark: str, before: _Seen, now: _Seen, late: Mapping[str, NodeTimes]
-) -> tuple[Any, ...]:
-    books, old = now.ledger.stages[name], before.ledger.stages[name]
-    rows = books.in_ + books.made - old.in_ - old.made
-    out = sum(books.out.values())
-    counts = (_rate(before, now, rows), books.in_ + books.made, out, books.failed, None)
-    times = late.get(name)
-    whole = times.elapsed_ns if times is not None else 0
-    if times is None or not whole:
-        return (name + mark, *counts, None, None, None)
-    blocked = sum(times.blocked_ns.values()) / whole
-    return (name + mark, *counts, times.busy, times.starved_ns / whole, blocked)
+def _is_below(view: PipelineView, lower: TableLayout | None) -> bool:
+    return view.below and lower is not None and len(lower.grid.rows) > 0
 
 
-def _edge(edge: str, before: _Seen, now: _Seen, late: Mapping[str, NodeTimes]) -> tuple[Any, ...]:
-    books, old = now.ledger.edges[edge], before.ledger.edges[edge]
-    rate = _rate(before, now, books.offered - old.offered)
-    fill = books.waiting / books.batches if books.batches else None
-    times = late.get(_of(edge))
-    blocked = None
-    if times is not None and times.elapsed_ns:
-        blocked = times.blocked_ns.get(edge, 0) / times.elapsed_ns
-    counts = (rate, books.offered, books.delivered, books.dropped, fill)
-    return (f"  {edge}", *counts, None, None, blocked)
+def _clicked(view: PipelineView, layout: PipelineLayout, event: Clicked) -> Step | None:
+    if event.row < layout.title:
+        step = _GRAPH.reduce(view.graph, layout.graph, event)
+        return step and replace(step, view=replace(view, graph=step.view, below=False))
+    if layout.waiting is None:
+        return None
+    inside = replace(event, row=event.row - layout.title - 1)
+    step = _WAITING.reduce(view.waiting, layout.waiting, inside)
+    return step and replace(step, view=replace(view, waiting=step.view, below=True))
+
+
+def _title(table: Table, columns: int) -> Line:
+    """Say how many calls have not returned, and how long the oldest has waited."""
+    if not table.rows:
+        return exactly([("class:label", " every call has returned")], columns)
+    at = [field.name for field in table.fields].index("age")
+    oldest = max(row[at] for row in table.rows)
+    said = f"{format_count(len(table.rows))} not returned, the oldest after "
+    return exactly(
+        [("class:label", " in flight "), ("", said), ("class:value", format_duration(oldest))],
+        columns,
+    )

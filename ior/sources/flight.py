@@ -1,0 +1,42 @@
+"""Calls that have not returned at a moment, as a source answers them when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ior.snapshots import Field, Table
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One call that has not returned. Texts are in text-column form; `fd` is -1 without one."""
+
+    age_ns: int
+    pid: int
+    tid: int
+    comm: str
+    syscall: str
+    fd: int
+    file: str
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """The calls that had not returned at one moment, the one that has waited longest first."""
+
+    calls: tuple[Waiting, ...]
+
+    def tables(self) -> Sequence[Table]:
+        """Return one table; none when every call has returned."""
+        if not self.calls:
+            return ()
+        fields = (
+            *(Field("comm", "text"), Field("pid", "int"), Field("tid", "int")),
+            *(Field("syscall", "text"), Field("fd", "text"), Field("file", "text")),
+            Field("age", "duration"),
+        )
+        rows = [
+            (c.comm, c.pid, c.tid, c.syscall, str(c.fd) if c.fd >= 0 else "", c.file, c.age_ns)
+            for c in self.calls
+        ]
+        return (Table("In flight", fields, rows),)
