@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ior.pipeline.ledger import Ledger
-from ior.text import width
+from ior.text import sanitise, width
 from ior.ui.keys import Action, Key, bar
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_clock, format_count, format_rate, format_size
 
 _ENDED = "the run has ended; q leaves"
+_TITLE = 24  # cells that the title keeps
 
 
 def losses(ledger: Ledger) -> list[tuple[str, int]]:
@@ -42,9 +43,11 @@ def _title(state: State) -> Line:
     if state.is_over and state.picture is not None and not state.picture.ledger.closed:
         phase += ", books open"
     style = "class:title"
+    left: Line = [(style, f" ior  {state.title}")]
     right: Line = []
     if state.noted:
-        right.append(("class:badge", f" {format_count(state.noted)} warnings (w) "))
+        many = "" if state.noted == 1 else "s"
+        right.append(("class:badge", f" {format_count(state.noted)} warning{many} (w) "))
     if state.recording:
         right.append(("class:badge", " recording (R) "))
     if state.output is not None:
@@ -56,7 +59,11 @@ def _title(state: State) -> Line:
     runs = state.picture is not None and not state.is_over
     cpu = f" ior {state.rates.cpu:.0%} cpu " if runs else ""
     right.append((style, f"{cpu} {phase} {format_clock(state.elapsed_ns)} "))
-    return spread([(style, f" ior  {state.title}")], right, state.columns, style)
+    room = state.columns - min(width(sanitise(left[0][1])), _TITLE)
+    for part in list(right[:-1]):  # what can be read elsewhere gives way, not the title
+        if part[0] == style and sum(width(text) for _, text in right) > room:
+            right.remove(part)
+    return spread(left, right, state.columns, style)
 
 
 def _numbers(state: State) -> Line:

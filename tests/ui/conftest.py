@@ -9,8 +9,16 @@ import pytest
 from emulated import Person, Stand, Terminal
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
+from scenes import Seat
 
 from ior.ui.state import State
+
+
+@pytest.fixture
+def seat() -> Iterator[Callable[..., Seat]]:
+    """Seat people before a tab, in a terminal of some size, with calls of some names."""
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard):
+        yield lambda name, size=(80, 24), of="names": Seat(Terminal(*size), keyboard, name, of)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pyte
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput
 from prompt_toolkit.output.vt100 import Vt100_Output
+from pyte.screens import Char
 
 from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
 from ior.snapshots import Field, Table
@@ -113,6 +114,12 @@ class Terminal:
     def lines(self) -> list[str]:
         return list(self.screen.display)
 
+    @property
+    def cells(self) -> list[list[Char]]:
+        """Every cell; that behind a wide character is empty."""
+        buffer = self.screen.buffer
+        return [[buffer[y][x] for x in range(self.columns)] for y in range(self.rows)]
+
 
 class Person:
     """Looks at a terminal, and presses keys when a screen shows what is waited for."""
@@ -145,6 +152,7 @@ class Stand:
 
     def __init__(self, terminal: Terminal, keyboard: PipeInput, state: State) -> None:
         self.terminal, self._keyboard, self.state = terminal, keyboard, state
+        self.cells: list[list[Char]] = []  # of the terminal, when it was last shown
         self.screen = Screen(
             lambda: self.state, self.dispatch, input=keyboard, output=terminal.output
         )
@@ -153,11 +161,14 @@ class Stand:
         before, self.state = self.state, reduce(self.state, event)
         self.screen.follow(before, self.state)
 
-    def show(self, *keys: str) -> list[str]:
-        """Draw, press the keys one after the other, and return the lines after the last."""
+    def show(self, *keys: str | Callable[[], None]) -> list[str]:
+        """Draw, press keys or do things one after the other, return the lines after the last.
+
+        Whatever is done has to be drawn.
+        """
         return asyncio.run(self._show(keys))
 
-    async def _show(self, keys: tuple[str, ...]) -> list[str]:
+    async def _show(self, keys: tuple[str | Callable[[], None], ...]) -> list[str]:
         application = self.screen.application
         drawn = asyncio.Event()
         application.after_render += lambda _: drawn.set()
@@ -165,12 +176,15 @@ class Stand:
         await drawn.wait()
         for key in keys:
             drawn.clear()
-            self._keyboard.send_text(key)
+            if isinstance(key, str):
+                self._keyboard.send_text(key)
+            else:
+                key()
             await asyncio.wait_for(drawn.wait(), 10)
         while application.invalidated:
             drawn.clear()
             await asyncio.wait_for(drawn.wait(), 10)
-        lines = self.terminal.lines
+        lines, self.cells = self.terminal.lines, self.terminal.cells
         application.exit()
         await running
         return lines

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import anyio
+import numpy as np
 
-from ior.calls import CALLS, Batch, Schema
+from ior.calls import CALLS, HALVES, Batch, Schema
 from ior.errors import NotPermitted
 from ior.names import Names
 from ior.pipeline.abc import Config, Context, Source, Stage
 from ior.snapshots import Field, Table
-from ior.testing import calls
+from ior.testing import calls, halves
 
 
 class Made(Source):
@@ -110,3 +111,59 @@ class Unshowable(Weather):
 
     def tables(self) -> tuple[Table, ...]:
         raise LookupError("no table here")
+
+
+SECONDS, A_SECOND = 100, 80  # of the scenery, and its calls in each
+COMMANDS = ("postgres", "nginx", "find", "sh")
+SYSCALLS = ("pread64", "write", "openat", "newfstatat", "fsync", "close", "lseek", "sendto")
+FILES = tuple(f"/var/lib/part{i % 4}/file{i}" for i in range(40))
+HOSTILE = (
+    "\x1b]0;title\x07",
+    "a\nb\tc",
+    "\u202egnp.exe",
+    "日本語" * 9,
+    "e\u0301" * 40,
+    "\u200b",
+    "\x9b2Jtail",
+    "한글 파일",
+)
+
+
+class Scenery(Source):
+    """Gives records of 100 seconds, of few or of hostile names; or none."""
+
+    gives: ClassVar[Schema] = HALVES
+
+    class Config(Config):
+        made_of: Literal["nothing", "names", "hostile names"] = "names"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._second = 0
+        self._names = Names()
+
+    async def read(self) -> Batch | None:
+        if self.config.made_of == "nothing" or self._second == SECONDS:
+            return None
+        self._second += 1
+        number = np.arange(A_SECOND)
+        odd = self.config.made_of == "hostile names"
+        files = [f"/srv/{name}/{name}" for name in HOSTILE] if odd else FILES
+        comm = [name[:9] for name in HOSTILE] if odd else COMMANDS
+        weight = np.minimum(number % 10, number % 7)  # so that not all are alike
+        begin = self._second * 10**9 + number * 10**6
+        return halves(
+            names=self._names,
+            enter_ns=begin,
+            exit_ns=begin + 300 * 3**weight + number + self._second,
+            comm=[comm[i % len(comm)] for i in weight],
+            pid=[100 + i % len(comm) for i in weight],
+            tid=[100 + i % len(comm) for i in weight],
+            nr=[SYSCALLS[i % len(SYSCALLS)] for i in weight],
+            file=[files[i % len(files)] for i in number * (1 + weight)],
+            ret=[-2 if i % 9 == 8 else 512 * i for i in number],
+        )
+
+    def stop(self) -> None:
+        """Give no more."""
+        self._second = SECONDS

@@ -1,0 +1,181 @@
+"""A person before a run that is over: every tab of a whole pipeline, on an emulated screen.
+
+The pipeline is real and has run to its end; what is looked at, and when another look is taken,
+is as in a session. So a tab that the catalogue gets is there without a word here.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from pathlib import Path
+
+import anyio
+from emulated import Stand, Terminal
+from msgspec.structs import replace
+from prompt_toolkit.input import PipeInput
+from prompt_toolkit.input.ansi_escape_sequences import REVERSE_ANSI_SEQUENCES
+from prompt_toolkit.keys import Keys
+
+from ior.host.tail import Tail
+from ior.pipeline.graph import build
+from ior.pipeline.run import Run
+from ior.pipeline.spec import PipelineSpec, parse
+from ior.ui import frame
+from ior.ui.events import Ended, Event, Noted, Picture, Resized, Started, Tick
+from ior.ui.keys import Action, Pressed
+from ior.ui.sight import Chosen
+from ior.ui.state import State
+from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.output import OutputTab
+from ior.ui.viewer import Viewer
+from ior.ui.widgets import Line
+from ior.ui.wishes import Wish
+
+SECOND = 1_000_000_000
+PIPELINE = """
+version = 1
+[stage.made]
+use = "own_nodes.py:Scenery"
+made_of = "{0}"
+[stage.pair]
+type = "pair"
+inputs = "made"
+[stage.stats]
+type = "stats"
+inputs = "pair"
+[stage.stream]
+type = "stream"
+inputs = "pair"
+[stage.flame]
+type = "flamegraph"
+inputs = "pair"
+[stage.history]
+type = "history"
+inputs = "pair"
+[stage.sky]
+use = "own_nodes.py:Weather"
+inputs = "pair"
+"""
+
+
+class Turned:
+    """A clock whose time is what it was set to; nobody sleeps by it."""
+
+    def __init__(self, ns: int) -> None:
+        self.ns = ns
+
+    def now_ns(self) -> int:
+        return self.ns
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError(seconds)
+
+
+@functools.cache
+def ended(of: str) -> tuple[Run, PipelineSpec]:
+    """Run the pipeline on such calls to its end."""
+    spec = parse(PIPELINE.format(of), directory=Path(__file__).parent, label="scenes.toml")
+    run = Run(build(spec))
+    anyio.run(run.run)
+    return run, spec
+
+
+def opened(of: str = "names") -> tuple[AnyTab, ...]:
+    """Return fresh tabs."""
+    run, spec = ended(of)
+    return Viewer(run, spec, Turned(SECOND)).open()
+
+
+NAMES = [tab.name for tab in opened()]
+
+
+class Seat(Stand):
+    """A screen with the tab `name` in front, and a person who presses keys.
+
+    `wishes` are what the state asked for so far.
+    """
+
+    def __init__(self, terminal: Terminal, keyboard: PipeInput, name: str, of: str) -> None:
+        self.clock = Turned(100 * SECOND)
+        self.wishes: list[Wish] = []
+        tail = Tail()
+        tail.feed(b"the command said this\n")
+        state = State(title="the test", output=OutputTab(tail))
+        super().__init__(terminal, keyboard, state)
+        self.turn(of)
+        for event in (
+            Started(98 * SECOND, self._viewer.open()),
+            Resized(terminal.columns, terminal.rows),
+            Noted("something was warned of", 99 * SECOND),
+            Pressed(Action.TAB, NAMES.index(name)),
+        ):
+            self.dispatch(event)
+        self.tick()
+
+    def turn(self, of: str) -> None:
+        """Look at other calls from now on."""
+        run, spec = ended(of)
+        self._viewer = Viewer(run, spec, self.clock)
+
+    def dispatch(self, event: Event) -> None:
+        """Change the state, and look again where a session would."""
+        before = self.state
+        super().dispatch(event)
+        if before.looks_at != self.state.looks_at and self.state.picture is not None:
+            super().dispatch(Tick(self.picture()))
+        if self.state.wish is not None:
+            self.wishes.append(self.state.wish)
+            self.state = replace(self.state, wish=None)
+
+    def picture(self) -> Picture:
+        """Look at what is in front."""
+        front, chosen = self.state.front, Chosen(self.state.where, self.state.window)
+        if front is None or not front.tab.looks:
+            return self._viewer.picture(None)
+        return self._viewer.picture(self._viewer.look(front.tab, front.view, chosen))
+
+    def tick(self) -> None:
+        """Take a picture, a second after the last."""
+        self.clock.ns += SECOND
+        super().dispatch(Tick(self.picture()))
+
+    def fail(self, error: str) -> None:
+        """Let the run fail."""
+        self.dispatch(Ended(self.picture(), error))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the terminal's size while the screen is up."""
+        self.terminal.resize(columns, rows)
+        self.screen.application._on_resize()
+
+    @property
+    def body(self) -> list[str]:
+        """The lines of the body, as they were when it was last shown."""
+        lines = self.cells[self.state.head_rows :][: self.state.body_rows]
+        return ["".join(cell.data for cell in line) for line in lines]
+
+    def reversed(self, row: int) -> str:
+        """Return what was drawn in reversed video in a line of the terminal."""
+        return "".join(cell.data for cell in self.cells[row] if cell.reverse)
+
+
+def text(line: Line) -> str:
+    return "".join(part for _, part in line)
+
+
+def written(state: State) -> list[str]:
+    """Return the lines that a state means, of the whole screen."""
+    lines = [*frame.head(state), *(frame.body(state, row) for row in range(state.body_rows))]
+    if state.prompt is not None:
+        said = f"{state.prompt.question.label}{state.prompt.text}"
+        lines.append([("", said.ljust(state.columns))])
+    return [unicodedata.normalize("NFC", text(line)) for line in (*lines, *frame.foot(state))]
+
+
+def sequence(name: str) -> str:
+    """Return what a terminal sends for a key of prompt_toolkit's name."""
+    special = {"space": " ", "enter": "\r", "backspace": "\x7f", "tab": "\t", "escape": "\x1b"}
+    if len(name) == 1 or name in special:
+        return special.get(name, name)
+    return {"<sigint>": "\x03"}.get(name) or REVERSE_ANSI_SEQUENCES[Keys(name)]
