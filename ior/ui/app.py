@@ -194,12 +194,17 @@ class Session:
         """Show a text on the message line; from any thread."""
         if self._loop is None or self._loop.is_closed():
             return
-        event = Noted(text, self._clock.now_ns(), bad)
-        self._loop.call_soon_threadsafe(self.dispatch, event)
+        self._loop.call_soon_threadsafe(self._note, text, self._clock.now_ns(), bad)
+
+    def _note(self, text: str, now_ns: int, bad: bool) -> None:
+        self.dispatch(Noted(text, now_ns, bad, self._viewer.rows()))
 
     def _answer(self, text: str, bad: bool) -> None:
         now_ns = self._clock.now_ns()
-        self.dispatch(Noted(text, now_ns, bad) if bad else Said(text, now_ns))
+        if bad:
+            self._note(text, now_ns, bad)
+        else:
+            self.dispatch(Said(text, now_ns))
 
     def _warned(self, node: str, message: str) -> None:
         self.say(f"{node}: {message}", False)
@@ -210,8 +215,9 @@ class Session:
         if front is None or not front.tab.looks:
             return self._viewer.picture(None)
         try:
-            chosen = Chosen(self.state.where, self.state.window)
-            return self._viewer.picture(self._viewer.look(front.tab, front.view, chosen))
+            chosen = Chosen(self.state.where, self.state.window, self.state.notes)
+            look = self._viewer.look(front.tab, front.view, chosen, held=self.state.paused)
+            return self._viewer.picture(look)
         except Exception as error:  # a user's own stage may answer anything
             self.say(f"{front.tab.name} cannot be shown: {error!r}", True)
             return self._viewer.picture(None)
@@ -321,7 +327,7 @@ class Session:
         if self.state.started_ns is None:
             self.dispatch(Started(self._clock.now_ns(), self._viewer.open()))
             for line in self._options.warnings:
-                self.dispatch(Noted(line, self._clock.now_ns()))
+                self._note(line, self._clock.now_ns(), False)
 
     async def _ticks(self) -> None:
         await self.run.started.wait()

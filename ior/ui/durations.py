@@ -77,6 +77,11 @@ class _Part:
         self.steps = {"latency": _steps(latency), "gap": _steps(batch["gap_ns"])}
 
 
+def step_of(ns: int) -> int:
+    """Return the step that a duration falls into."""
+    return int(_steps(np.array([ns]))[0])
+
+
 def _steps(values: Any) -> npt.NDArray[np.intp]:
     found: npt.NDArray[np.intp] = np.searchsorted(_EDGES, values, side="right")
     return found - 1  # -1 for an empty one, which is -1

@@ -75,11 +75,12 @@ class Resized(msgspec.Struct, frozen=True):
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """Something for the message line."""
+    """Something for the message line; `row` is how many rows the stream had had by then."""
 
     message: str
     now_ns: int
     bad: bool = False
+    row: int = 0
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -137,10 +137,13 @@ SCROLL: tuple[Key, ...] = (
 def active(mode: Mode, own: Iterable[Key]) -> tuple[Key, ...]:
     """Return the lines that hold in a mode, `own` are those of what is in front.
 
-    Where two lines have the same key, the first holds: a tab's before the general one.
+    Where two lines have the same key, the first holds: a tab's before the general one, which
+    is left out where none of its keys is left to it.
     """
-    general = (line for line in KEYS if mode in line.modes)
-    return (*(own if mode is not Mode.PROMPT else ()), *general)
+    first = tuple(own) if mode is not Mode.PROMPT else ()
+    taken = {name for line in first for name in line.keys}
+    general = (line for line in KEYS if mode in line.modes and not taken.issuperset(line.keys))
+    return (*first, *general)
 
 
 def pressed(name: str, lines: Iterable[Key]) -> Pressed | None:

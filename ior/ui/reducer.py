@@ -160,6 +160,8 @@ def _stepped(state: State, step: Step) -> State:
     state = _viewed(state, step.view)
     if state.over is None and step.view.wants != wanted:  # also while paused
         state = replace(state, looks=_put(state.looks, state.tab, None))
+    if step.pause is not None:
+        state = replace(state, paused=step.pause)
     if step.message:
         state = _said(state, step.message)
     if step.copy:

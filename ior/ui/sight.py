@@ -7,9 +7,9 @@ seconds of a `history` stage where those say enough, among the retained rows whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -31,6 +31,9 @@ from ior.stages.stats import Stats
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.trend import Trend
 from ior.ui.window import Window
+
+if TYPE_CHECKING:
+    from ior.ui.events import Noted
 
 ADDING: tuple[type[Stage], ...] = (
     Stats,
@@ -96,10 +99,33 @@ class Nodes:
 
 
 class Chosen(NamedTuple):
-    """What is to be looked at: the filter, and the window of time."""
+    """What is to be looked at: the filter, the window of time, and what was warned of."""
 
     where: Predicate | None = None
     window: Window = Window()
+    notes: Sequence[Noted] = ()
+
+
+class Moment:
+    """A run as it was when it was first asked: each node answers once, and again the same."""
+
+    def __init__(self, run: Watched) -> None:
+        self._run = run
+        self._answers: dict[str, Snapshot] = {}
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return what a node answered when it was first asked for."""
+        if name not in self._answers:
+            self._answers[name] = self._run.snapshot(name)
+        return self._answers[name]
+
+    def ledger(self) -> Ledger:
+        """Return the books as they stand."""
+        return self._run.ledger()
+
+    def times(self) -> dict[str, NodeTimes]:
+        """Return how the time of every node was split."""
+        return self._run.times()
 
 
 class Sight:
@@ -113,8 +139,8 @@ class Sight:
         self, run: Watched, nodes: Nodes, now_ns: int, chosen: Chosen, trend: Trend
     ) -> None:
         self._run, self._nodes = run, nodes
-        where, self.window = chosen
-        self.now_ns, self.where, self.trend = now_ns, where, trend
+        self.where, self.window, self.notes = chosen
+        self.now_ns, self.trend = now_ns, trend
         self.matched: Matched | None = None
 
     def ledger(self) -> Ledger:
@@ -171,18 +197,30 @@ class Sight:
         first = int(_ends(rows.batches[0]).min())
         return max(0, int(_ends(rows.batches[-1]).max()) - first)
 
-    def chosen(self) -> Iterator[Batch]:
-        """Yield the retained rows that the filter and the window match, oldest first."""
+    def picked(self) -> Iterator[tuple[Batch, npt.NDArray[np.intp] | None]]:
+        """Yield the retained batches, oldest first, each with its rows that are to be shown.
+
+        These are the rows that the filter and the window match, by their places in the batch;
+        None stands for all of them.
+        """
         retained = matching = 0
         snapshot = self.rows()
         bounds = self.window.bounds_ns(self.latest_ns) if self.window.span_s else None
         for batch in snapshot.batches if snapshot else ():
-            part = batch if bounds is None else batch.select(_within(batch, *bounds))
-            part = part if self.where is None else part.select(self.where(part))
+            rows = None if bounds is None else np.flatnonzero(_within(batch, *bounds))
+            part = batch if rows is None else batch.select(rows)
             retained += len(batch)
-            matching += len(part)
-            yield part
+            if self.where is not None:
+                found = np.flatnonzero(self.where(part))
+                rows = found if rows is None else rows[found]
+            matching += len(batch) if rows is None else len(rows)
+            yield batch, rows
         self.matched = Matched(matching, retained)
+
+    def chosen(self) -> Iterator[Batch]:
+        """Yield the retained rows that the filter and the window match, oldest first."""
+        for batch, rows in self.picked():
+            yield batch if rows is None or len(rows) == len(batch) else batch.select(rows)
 
     def added(self, stage: StageT) -> StageT:
         """Add what the filter and the window match to a new stage, and return it."""
@@ -214,8 +252,15 @@ class Sight:
 
 
 def _ends(batch: Batch) -> npt.NDArray[np.int64]:
-    """Return when each call ended, as `History` has it: it returned, or never will."""
-    return batch["time_ns"].view(np.int64) + np.maximum(batch["latency_ns"], 0)
+    """Return when each call ended, as `History` has it: it returned, or never will.
+
+    Rows of a stage of one's own that have no times ended at 0.
+    """
+    names = batch.schema.names
+    if "time_ns" not in names:
+        return np.zeros(len(batch), np.int64)
+    ends: npt.NDArray[np.int64] = batch["time_ns"].view(np.int64)
+    return ends + np.maximum(batch["latency_ns"], 0) if "latency_ns" in names else ends
 
 
 def _within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:

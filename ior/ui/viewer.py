@@ -9,8 +9,9 @@ from ior.errors import UsageError
 from ior.pipeline.clock import Clock
 from ior.pipeline.spec import PipelineSpec
 from ior.stages.stats import Stats, StatsSnapshot, Totals
+from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.events import Look, Picture
-from ior.ui.sight import Chosen, Nodes, Sight, Watched
+from ior.ui.sight import Chosen, Moment, Nodes, Sight, Watched
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend
@@ -24,6 +25,7 @@ class Viewer:
 
     def __init__(self, run: Watched, spec: PipelineSpec, clock: Clock) -> None:
         self._run, self._clock = run, clock
+        self._moment = Moment(run)  # of the last look
         self._nodes = Nodes(run, spec)
         if not self._nodes.classes:
             raise UsageError(f"{spec.label} has nothing to look at: add a stage of type 'stats'")
@@ -34,9 +36,15 @@ class Viewer:
         """Make the tabs from what the nodes answer now."""
         return tabs_of(self._nodes)
 
-    def look(self, tab: AnyTab, view: Any, chosen: Chosen) -> Look:
-        """Look at one tab, through filter and window where the tab can be."""
-        sight = Sight(self._run, self._nodes, self._clock.now_ns(), chosen, self._trend)
+    def look(self, tab: AnyTab, view: Any, chosen: Chosen, *, held: bool = False) -> Look:
+        """Look at one tab, through filter and window where the tab can be.
+
+        While the picture is `held` it is of the moment of the last look that was not: another
+        filter, window or tab shows what there was then.
+        """
+        if not held:
+            self._moment = Moment(self._run)
+        sight = Sight(self._moment, self._nodes, self._clock.now_ns(), chosen, self._trend)
         return Look(tab.look(sight, view), sight.matched)
 
     def picture(self, look: Look | None) -> Picture:
@@ -56,6 +64,12 @@ class Viewer:
             sight.latest_ns,
             sight.retained_ns,
         )
+
+    def rows(self) -> int:
+        """Return how many rows the stream has had so far; 0 without a `stream` stage."""
+        stream = self._nodes.first(Stream)
+        snapshot = None if stream is None else self._run.snapshot(stream)
+        return snapshot.total if isinstance(snapshot, StreamSnapshot) else 0
 
     def _totals(self) -> Totals | None:
         snapshot = None if self._stats is None else self._run.snapshot(self._stats)

@@ -147,7 +147,7 @@ def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:
 
 
 def test_the_pipeline_is_a_tab(person: Person) -> None:
-    person.when("ended", "6").when("made.out->live", "q")
+    person.when("ended", "7").when("made.out->live", "q")
     assert live(person, pipeline(STREAM)) == 0
     rows = {line.split()[0]: line.split() for line in person.saw[-1][4:12] if line.strip()}
     assert rows["stats"].count("3,020") == 1

@@ -10,6 +10,7 @@ import test_latency
 import test_overview
 import test_pipeline
 import test_state
+import test_stream
 from emulated import SIZES
 from test_flame import lines
 
@@ -23,6 +24,7 @@ from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.pipeline import PipelineTab
+from ior.ui.tabs.stream import StreamTab
 from ior.ui.tabs.table import TableTab
 
 KINDS: dict[str, tuple[Any, tuple[Key, ...]]] = {
@@ -30,6 +32,7 @@ KINDS: dict[str, tuple[Any, tuple[Key, ...]]] = {
     "Overview": (test_overview.showing, OverviewTab.keys),
     "Latency": (test_latency.showing, LatencyTab.keys),
     "Pipeline": (test_pipeline.busy, PipelineTab.keys),
+    "Stream": (test_stream.showing, StreamTab.keys),
     "tables": (test_state.running, TableTab.keys),
 }
 GENERAL = [line for line in KEYS if Mode.TAB in line.modes]

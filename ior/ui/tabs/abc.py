@@ -66,7 +66,7 @@ class WrongAnswer(ValueError):
 class Step(msgspec.Struct, frozen=True):
     """What comes of an event: another view; a message; a term for the filter; a question.
 
-    `copy` goes to the terminal's clipboard.
+    `copy` goes to the terminal's clipboard. `pause` holds the picture still, or lets it go on.
     """
 
     view: Any
@@ -74,6 +74,7 @@ class Step(msgspec.Struct, frozen=True):
     term: str = ""
     ask: Question | None = None
     copy: str = ""
+    pause: bool | None = None
 
 
 V = TypeVar("V", bound=View)

@@ -12,6 +12,7 @@ from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
+from ior.ui.tabs.stream import StreamTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 
@@ -22,6 +23,7 @@ TABS: tuple[type[AnyTab], ...] = (
     FilesTab,
     ProcessesTab,
     LatencyTab,
+    StreamTab,
     PipelineTab,
     OwnTab,
 )
@@ -34,6 +36,7 @@ CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("In Flame", FlameTab.keys),
     ("In Overview", OverviewTab.keys),
     ("In Latency", LatencyTab.keys),
+    ("In Stream", StreamTab.keys),
     ("In tables", TableTab.keys),
     ("In Syscalls, Files and Processes as well", StatsTab.keys[len(TableTab.keys) :]),
     ("In help, warnings and output", TextTab.keys),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.history import History
 from ior.stages.stats import Stats
+from ior.stages.stream import Stream
 from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.stats import NAMES
@@ -24,7 +25,7 @@ class OwnTab(TableTab):
         """Return a tab for every table that the nodes answer now and no other tab shows."""
         found: list[AnyTab] = []
         main = nodes.first(Stats)
-        elsewhere = (nodes.first(Flamegraph), nodes.first(History))
+        elsewhere = (nodes.first(Flamegraph), nodes.first(History), nodes.first(Stream))
         for node in nodes.classes:
             try:
                 titles = [table.title for table in nodes.snapshot(node).tables()]

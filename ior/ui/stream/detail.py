@@ -1,0 +1,199 @@
+"""A row of the stream in full: every column, decoded, and what the other rows know of it.
+
+It is lines of a label and a text. A line may have a filter, and may lead to another row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from ior import kinds
+from ior.calls import NONE_NS, RAW, Batch
+from ior.ui.stream.columns import COLUMNS, asked_terms, of_kind, results, when
+from ior.ui.stream.life import Life, descriptors, life_of
+from ior.ui.stream.partners import meanwhile, neighbour
+from ior.ui.stream.rows import Place, Rows
+from ior.units import format_count, format_duration, format_size
+
+AROUND = 100  # rows of a descriptor's life that are listed on either side
+_TITLES = {column.reads[0]: column for column in COLUMNS}
+_PLAIN = (
+    *("file", "file_state", "old_file", "asked", "fd", "fd2", "fd_flags", "bytes", "restarts"),
+    *("comm", "pid", "tid", "ppid", "uid", "container", "cgroup"),
+)
+"""Columns that are shown as the list shows them, in this order."""
+_ELSEWHERE = {
+    *("seq", "time_ns", "latency_ns", "gap_ns", "ret", "errno", "is_error", "syscall", "family"),
+}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line: `term` is its filter, `row` the number of the row that it leads to, -1 for none."""
+
+    label: str
+    text: str
+    term: str = ""
+    row: int = -1
+    heading: bool = False
+    bad: bool = False
+
+
+def entries(rows: Rows, place: Place) -> tuple[Entry, ...]:
+    """Return the lines of a row."""
+    one = place.batch.select(np.array([place.index]))
+    return (
+        Entry(*_title(one, place), heading=True),
+        *_times(one),
+        *_result(one),
+        *_columns(one),
+        *_asked(one),
+        *_thread(rows, place),
+        *_meanwhile(rows, place),
+        *(line for fd in descriptors(place) for line in _life(life_of(rows.parts, place, fd))),
+    )
+
+
+def _title(one: Batch, place: Place) -> tuple[str, str]:
+    known = one.schema.names
+    name = one.text("syscall")[0] if "syscall" in known else one.schema.name
+    family = f"  {one.text('family')[0]}" if "family" in known else ""
+    seq = f", call {format_count(int(one['seq'][0]))}" if "seq" in known else ""
+    return name, f"{family}  row {format_count(place.number)} of the stream{seq}"
+
+
+def _times(one: Batch) -> Iterator[Entry]:
+    known, offset_ns = one.schema.names, one.origin.wall_offset_ns
+    if "time_ns" not in known:
+        return
+    begun = int(one["time_ns"][0])
+    since = f"{when(begun, offset_ns)}, {begun / 1e9:.9f} s after boot"
+    yield Entry("entered", since, f"time >= {begun}ns")
+    if "latency_ns" in known:
+        latency = int(one["latency_ns"][0])
+        if latency == NONE_NS:
+            yield Entry("returned", "never: this call does not return")
+        else:
+            text = f"{when(begun + latency, offset_ns)}, after {format_duration(latency)}"
+            yield Entry("returned", f"{text} ({format_count(latency)} ns)", *_term(one, "latency"))
+    if "gap_ns" in known:
+        gap = int(one["gap_ns"][0])
+        said = "unknown: the thread's first row, or something between is missing"
+        if gap != NONE_NS:
+            said = f"{format_duration(gap)} since the thread's previous row returned"
+        yield Entry("gap", said, *_term(one, "gap"))
+
+
+def _term(one: Batch, title: str) -> tuple[str]:
+    return (next(column for column in COLUMNS if column.title == title).term(one),)
+
+
+def _result(one: Batch) -> Iterator[Entry]:
+    if not {"ret", "errno", "latency_ns"}.issubset(one.schema.names):
+        return
+    (text,), number, ret = results(one), int(one["errno"][0]), int(one["ret"][0])
+    if number:
+        yield Entry("result", f"-1 {text} ({os.strerror(number)})", *_term(one, "result"), bad=True)
+    elif one["latency_ns"][0] != NONE_NS:
+        more = f" ({format_count(ret)})" if text != str(ret) else ""
+        yield Entry("result", text + more, *_term(one, "result"))
+
+
+def _columns(one: Batch) -> Iterator[Entry]:
+    """Yield what is not empty, then what a user's own stages added."""
+    shown = [name for name in _PLAIN if name in one.schema.names]
+    apart = {*shown, *_ELSEWHERE, *kinds.COLUMNS}
+    more = (column for column in one.schema.columns if column.name not in apart)
+    shown += [column.name for column in more if column.kind not in RAW]
+    for name in shown:
+        shows = _TITLES.get(name) or of_kind(one.column(name))
+        (text,) = shows.texts(one)
+        if text:
+            plain = str(one[name][0])
+            said = f"{text} ({plain} bytes)" if name == "bytes" and text != f"{plain} B" else text
+            yield Entry(shows.title, said, shows.term(one))
+
+
+def _asked(one: Batch) -> Iterator[Entry]:
+    if "args" not in one.schema.names:
+        return
+    asked = asked_terms(one)
+    if asked:
+        yield Entry("asked for", "", heading=True)
+    for name, text, term in asked:
+        value = term.rpartition(" ")[2]
+        yield Entry(name, text if text == value else f"{text} ({value})", term)
+
+
+def brief(place: Place) -> str:
+    """Return a row in a line: when, who, what, how it ended and what it asked for."""
+    one = place.batch.select(np.array([place.index]))
+    shown = ("time", "tid", "syscall", "result", "latency", "asked for")
+    known = set(one.schema.names)
+    columns = [c for c in COLUMNS if c.title in shown and known.issuperset(c.reads)]
+    texts = {column.title: column.texts(one)[0] for column in columns}
+    texts["result"] = f"= {texts.get('result', '')}"
+    return "  ".join(texts[title] for title in shown if texts.get(title))
+
+
+def _thread(rows: Rows, place: Place) -> Iterator[Entry]:
+    found = [(step, neighbour(rows.parts, place, step)) for step in (-1, 1)]
+    if any(other is not None for _, other in found):
+        yield Entry("this thread", "", heading=True)
+    for step, other in found:
+        if other is not None:
+            label = "before" if step < 0 else "after"
+            yield Entry(label, brief(other), row=other.number)
+
+
+def _meanwhile(rows: Rows, place: Place) -> Iterator[Entry]:
+    found = meanwhile(rows.parts, place)
+    if found.total:
+        count = f"{format_count(found.total)} calls on this file were in flight at the same time"
+        yield Entry("meanwhile", count, heading=True)
+    for other in found.places:
+        one = other.batch.select(np.array([other.index]))
+        who = f"{one.text('comm')[0]} {one['pid'][0]}"
+        yield Entry(who, brief(other), row=other.number)
+
+
+def _life(life: Life) -> Iterator[Entry]:
+    span = _span(life)
+    calls = "1 retained call" if len(life) == 1 else f"{format_count(len(life))} retained calls"
+    yield Entry(f"descriptor {life.fd}", f"of process {life.pid}: {calls}", span, heading=True)
+    if life.opened:
+        yield Entry("opened", brief(life.place(0)), row=life.place(0).number)
+    else:
+        yield Entry("opened", "by no retained call: before these, by an ancestor, or unseen")
+    for use in life.uses():
+        parts = [f"{format_count(use.calls)} calls"]
+        parts += [f"{format_count(use.errors)} errors"] * bool(use.errors)
+        parts += [format_size(use.bytes)] * bool(use.bytes)
+        parts.append(format_duration(use.latency_ns))
+        yield Entry(use.syscall, ", ".join(parts), f"{span} and syscall == {use.syscall}")
+    if life.closed:
+        last = life.place(len(life) - 1)
+        yield Entry("closed", brief(last), row=last.number)
+    elif life.replaced is not None:
+        text = f"replaced: {brief(life.replaced)}"
+        yield Entry("closed", text, row=life.replaced.number)
+    else:
+        yield Entry("closed", "not so far, or by no retained call")
+    first, last_shown = max(0, life.at - AROUND), min(len(life), life.at + AROUND + 1)
+    if first:
+        yield Entry("", f"{format_count(first)} calls before these")
+    for i in range(first, last_shown):
+        other = life.place(i)
+        yield Entry("this call" if i == life.at else "", brief(other), row=other.number)
+    if last_shown < len(life):
+        yield Entry("", f"{format_count(len(life) - last_shown)} calls after these")
+
+
+def _span(life: Life) -> str:
+    """Return the filter for a descriptor's life: its process, its number, its time."""
+    low, high = life.times()
+    both = f"(fd == {life.fd} or fd2 == {life.fd})"
+    return f"pid == {life.pid} and {both} and time >= {low}ns and time <= {high}ns"

@@ -1,0 +1,175 @@
+"""Search in the Stream tab: every cell that has a name or number, each asked once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_flame import after
+from test_stream import Still, layout, lines, look, showing, some, tick, under, view
+
+from ior import decode, kinds
+from ior.calls import Batch
+from ior.names import Names
+from ior.testing import calls
+from ior.ui.events import PromptEdited
+from ior.ui.flame import matcher
+from ior.ui.keys import Action
+from ior.ui.state import State
+from ior.ui.stream.search import Pattern
+from ior.ui.tabs.stream import StreamTab
+
+SYSCALLS = ("read", "openat", "fcntl", "mmap", "close", "socket")
+
+
+def asked(text: str, state: State) -> State:
+    """Search as a person does."""
+    return after(Action.SEARCH, PromptEdited(text), Action.ACCEPT, state=state)
+
+
+def texts(batch: Batch) -> list[list[str]]:
+    """Return what a search looks at, row by row, the slow way."""
+    columns: list[list[str]] = [
+        batch.text(name) for name in ("comm", "file", "old_file", "asked", "syscall", "errno")
+    ]
+    numbers = (batch[name].tolist() for name in ("pid", "tid", "fd", "fd2", "ret"))
+    columns += [["" if v == -1 else str(v) for v in values] for values in numbers]
+    columns.append(decode.texts(batch, "fd_flags"))
+    for name in sorted(kinds.COLUMNS):
+        how = kinds.arguments(batch.origin.arch, name)
+        named = [nr in how and how[nr].names != "-" for nr in batch["syscall"].tolist()]
+        cells = decode.texts(batch, name)
+        columns.append(
+            [text if is_named else "" for text, is_named in zip(cells, named, strict=True)]
+        )
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    rows = draw(st.integers(1, 30))
+
+    def column(values: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(values, min_size=rows, max_size=rows))
+
+    words = st.integers(0, 7) | st.sampled_from([0o100, 0o102, 0x80000, 2**32 + 5, 2**63 + 9])
+    args = np.array(column(st.tuples(*[words] * 5)), np.uint64)
+    return calls(
+        names=Names(),
+        args=args,
+        comm=column(st.sampled_from(["sh", "Cat", "\x1bx", ""])),
+        file=column(st.sampled_from(["/etc/hosts", "/tmp/x1", "", "tcp 1.2.3.4:5"])),
+        syscall=column(st.sampled_from(SYSCALLS)),
+        pid=column(st.integers(1, 40) | st.just(4_000_000)),
+        fd=column(st.integers(-1, 20)),
+        ret=column(st.sampled_from([0, 1, -1, -2, 7, -512, 2**40, 2**63 - 1])),
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(batches(), min_size=1, max_size=3),
+    st.sampled_from(
+        ["a", "O_", "ENOENT", "^1$", "x", ".*", "CREAT", "FD_CLO", "4", "sh|/tmp", "S"]
+    ),
+)
+def test_a_search_finds_the_rows_in_which_a_cell_matches(found: list[Batch], text: str) -> None:
+    pattern, search = Pattern(text), matcher(text)
+    for batch in found * 2:
+        expected = [any(cell and search(cell) for cell in row) for row in texts(batch)]
+        assert pattern.matches(batch).tolist() == expected
+
+
+def test_each_name_is_asked_once_however_many_rows_have_it() -> None:
+    pattern, said = Pattern("hosts"), list[str]()
+    search = pattern.search
+    pattern.search = lambda text: said.append(text) or search(text)
+    names = Names()
+    for first in (0, 1000):
+        assert pattern.matches(some(1000, first, names)).sum() == 200
+    assert said.count("/etc/hosts") == 1
+    assert said.count("worker1") == 1
+    assert said.count("read") == 1
+
+
+def test_matches_are_gone_through_both_ways_and_round_the_ends() -> None:
+    state = asked("enoent", showing())
+    assert under(state)[0] == 99
+    assert "10 of 10 match" in lines(state)[-1]
+    state = after(Action.NEXT_MATCH, state=state)
+    assert (under(state)[0], state.paused) == (9, True)
+    assert "1 of 10 match" in lines(state)[-1]
+    state = after(Action.PREVIOUS_MATCH, Action.PREVIOUS_MATCH, state=state)
+    assert under(state)[0] == 89
+    state = after(Action.UP, Action.NEXT_MATCH, state=state)
+    assert under(state)[0] == 89
+    assert state.message is not None
+    assert state.message.message == "match 9 of 10"
+
+
+def test_a_search_is_of_what_the_filter_shows_and_counts_new_rows() -> None:
+    state = asked("passwd", showing())
+    assert "20 match" in lines(state)[-1]
+    state = after(Action.PAUSE, tick(Still(some(100), some(100, 100))), state=state)
+    assert "40 match" in lines(state)[-1]
+    state = after(tick(Still(some(100), some(100, 100)), "pid == 100"), state=state)
+    expected = sum(i % 5 == 1 and i % 3 == 0 for i in range(200))
+    assert f"{expected} match" in lines(state)[-1]
+    assert layout(state).found is not None
+
+
+def test_another_search_and_none() -> None:
+    state = asked("no such thing", showing())
+    assert "no row matches no such thing" in str(state.message)
+    assert not state.paused
+    assert "0 match" in lines(state)[-1]
+    state = asked("", state)
+    assert view(state).pattern is None
+    assert "search with /" in str(after(Action.NEXT_MATCH, state=state).message)
+
+
+def test_a_bad_expression_stays_in_the_prompt() -> None:
+    state = asked("a(b", showing())
+    assert state.prompt is not None
+    assert (state.prompt.text, state.prompt.start) == ("a(b", 1)
+    assert "no regular expression" in state.prompt.error
+
+
+def test_the_cells_that_match_stand_out() -> None:
+    state = asked("openat", showing())
+    tab = state.tabs[0]
+    assert isinstance(tab, StreamTab)
+    line = tab.line(
+        view(state),
+        layout(state),
+        1
+        + layout(state).listing.lines.index(
+            next(one for one in layout(state).listing.lines if getattr(one, "row", None) == 97)
+        ),
+    )
+    assert [text.strip() for style, text in line if "match" in style] == ["openat"]
+
+
+@pytest.mark.parametrize("text", ["(", "[", "*", "a{2,1}"])
+def test_every_bad_expression_is_refused(text: str) -> None:
+    with pytest.raises(re.error):
+        re.compile(text)
+    assert asked(text, showing()).prompt is not None
+
+
+def test_old_batches_are_not_asked_again() -> None:
+    one, two = some(50), some(50, 50)
+    rows, _ = look(Still(one))
+    pattern = Pattern("openat")
+    asked_of: list[Batch] = []
+    search = pattern.matches
+    pattern.matches = lambda batch: asked_of.append(batch) or search(batch)
+    kept = rows.parts[0]
+    assert len(pattern.find(rows).at) == 17
+    more = type(rows)((kept, type(kept)(two, 50, None)), np.array([50, 100]))
+    assert len(pattern.find(more).at) == 33
+    assert asked_of == [kept.batch, two]
