@@ -56,7 +56,7 @@ def test_warnings_of_the_check_are_shown(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     with Pty(str(path)) as pty:
-        pty.see("1 warnings (w)")
+        pty.see("1 warning (w)")
         pty.child.send("w")
         pty.see("0:00  stage.idle: ")
         pty.child.send("q")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ior.ui.events import Noted
 
 HELD = 1  # columns that stay while the others scroll: the time
+_EDGE = 1  # cells at the right edge: room for the sign that there are more columns
 
 
 class Row(NamedTuple):
@@ -90,7 +91,8 @@ def listing(rows: Rows, size: Size, cursor: Cursor) -> Listing:
 def scrolled(columns: Sequence[Column], size: Size, first: int, column: int) -> int:
     """Return the first column to show so that the one under the cursor is in sight."""
     widths = [one.width(size.columns) for one in columns]
-    return first_shown(widths, first, column, size.columns, held=HELD) if widths else 0
+    room = size.columns - _EDGE
+    return first_shown(widths, first, column, room, held=HELD) if widths else 0
 
 
 def _sizes(columns: Sequence[Column], cells: int, first: int, cursor: int) -> list[tuple[int, int]]:
@@ -98,9 +100,10 @@ def _sizes(columns: Sequence[Column], cells: int, first: int, cursor: int) -> li
     if not columns:
         return []
     widths = [column.width(cells) for column in columns]
-    first = first_shown(widths, first, cursor, cells, held=HELD)
-    shown = shown_from(widths, first, cells, held=HELD)
-    left = cells - sum(widths[i] for i in shown) - (len(shown) - 1)
+    room = cells - _EDGE
+    first = first_shown(widths, first, cursor, room, held=HELD)
+    shown = shown_from(widths, first, room, held=HELD)
+    left = room - sum(widths[i] for i in shown) - (len(shown) - 1)
     growing = [i for i in shown if columns[i].grow] or shown[-1:]
     for k, i in enumerate(growing):
         more = left // (len(growing) - k)
