@@ -35,9 +35,10 @@ from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
 from ior.ui.errands import Errands
-from ior.ui.events import Ended, Event, Noted, Picture, Said, Started, Tick
+from ior.ui.events import Ended, Event, Picture, Said, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
+from ior.ui.notes import Noted
 from ior.ui.picker.choice import Retarget, Target
 from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder

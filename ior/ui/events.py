@@ -9,6 +9,7 @@ import msgspec
 from ior.pipeline.ledger import Ledger
 from ior.stages.stats import Totals
 from ior.ui.keys import Pressed
+from ior.ui.notes import Noted
 from ior.ui.sight import Matched
 from ior.ui.tabs.abc import AnyTab, Clicked, Question
 
@@ -72,15 +73,6 @@ class Resized(msgspec.Struct, frozen=True):
 
     columns: int
     rows: int
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """Something for the message line; `row` is how many rows the stream had had by then."""
-
-    message: str
-    now_ns: int
-    bad: bool = False
-    row: int = 0
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -17,7 +17,6 @@ from ior.ui.events import (
     Ended,
     Event,
     Look,
-    Noted,
     Picture,
     PromptEdited,
     Recording,
@@ -27,6 +26,7 @@ from ior.ui.events import (
     Tick,
 )
 from ior.ui.keys import Action, Mode, Pressed
+from ior.ui.notes import Noted
 from ior.ui.rates import Mark, recent
 from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer

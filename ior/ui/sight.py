@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -29,11 +29,9 @@ from ior.stages.groups import can_add, can_tell, joined
 from ior.stages.history import History, HistorySnapshot
 from ior.stages.stats import Stats
 from ior.stages.stream import Stream, StreamSnapshot
+from ior.ui.notes import Noted
 from ior.ui.trend import Trend
 from ior.ui.window import Window
-
-if TYPE_CHECKING:
-    from ior.ui.events import Noted
 
 ADDING: tuple[type[Stage], ...] = (
     Stats,

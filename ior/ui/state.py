@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ior.expr import Predicate
-from ior.ui.events import Look, Noted, Picture
+from ior.ui.events import Look, Picture
 from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
+from ior.ui.notes import Noted
 from ior.ui.rates import Mark, Rates
 from ior.ui.tabs.abc import AnyTab, Question, Size, View
 from ior.ui.window import Window

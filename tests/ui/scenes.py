@@ -22,8 +22,9 @@ from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import frame
-from ior.ui.events import Ended, Event, Noted, Picture, Resized, Started, Tick
+from ior.ui.events import Ended, Event, Picture, Resized, Started, Tick
 from ior.ui.keys import Action, Pressed
+from ior.ui.notes import Noted
 from ior.ui.sight import Chosen
 from ior.ui.state import State
 from ior.ui.tabs.abc import AnyTab

@@ -9,19 +9,10 @@ from msgspec.structs import replace
 
 from ior.snapshots import Field, Table
 from ior.stages.stats import Totals
-from ior.ui.events import (
-    Ended,
-    Event,
-    Look,
-    Noted,
-    Picture,
-    PromptEdited,
-    Resized,
-    Started,
-    Tick,
-)
+from ior.ui.events import Ended, Event, Look, Picture, PromptEdited, Resized, Started, Tick
 from ior.ui.grid import columns_shown
 from ior.ui.keys import Action, Mode, Pressed
+from ior.ui.notes import Noted
 from ior.ui.reducer import MESSAGE_NS, NOTES, reduce
 from ior.ui.sight import Matched
 from ior.ui.state import Phase, State

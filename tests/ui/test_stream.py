@@ -27,8 +27,9 @@ from ior.testing import calls
 from ior.text import width
 from ior.ui import frame
 from ior.ui.cells import first_shown, shown_from
-from ior.ui.events import Event, Look, Noted, Picture, Resized, Started, Tick
+from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
+from ior.ui.notes import Noted
 from ior.ui.sight import Chosen, Nodes, Sight
 from ior.ui.state import State
 from ior.ui.stream.columns import COLUMNS, columns_of, when

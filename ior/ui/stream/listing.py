@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from ior.text import fit
 from ior.ui.cells import first_shown, shown_from
+from ior.ui.notes import Noted
 from ior.ui.stream.columns import Column, columns_of, when
 from ior.ui.stream.rows import Place, Rows
 from ior.ui.stream.search import Found
 from ior.ui.tabs.abc import Size
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_count
-
-if TYPE_CHECKING:
-    from ior.ui.events import Noted
 
 HELD = 1  # columns that stay while the others scroll: the time
 _EDGE = 1  # cells at the right edge: room for the sign that there are more columns

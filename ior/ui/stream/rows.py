@@ -7,17 +7,15 @@ let go. A line of the list is a row or a warning; warnings stand where they came
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ior.calls import Batch
+from ior.ui.notes import Noted
 from ior.ui.sight import Sight
-
-if TYPE_CHECKING:
-    from ior.ui.events import Noted
 
 Ints = npt.NDArray[np.intp]
 

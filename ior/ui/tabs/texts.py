@@ -8,8 +8,8 @@ from typing import ClassVar
 import msgspec
 
 from ior.text import fit
-from ior.ui.events import Noted
 from ior.ui.keys import KEYS, SCROLL, Action, Key, Pressed
+from ior.ui.notes import Noted
 from ior.ui.sight import Sight
 from ior.ui.tabs.abc import AnyTab, Size, Step, Tab, TabEvent, View
 from ior.ui.widgets import Line, exactly
