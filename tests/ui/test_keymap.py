@@ -10,7 +10,7 @@ import test_latency
 import test_overview
 import test_pipeline
 import test_state
-import test_stream
+import test_stream_tab
 from emulated import SIZES
 from test_flame import lines
 
@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[Any, tuple[Key, ...]]] = {
     "Overview": (test_overview.showing, OverviewTab.keys),
     "Latency": (test_latency.showing, LatencyTab.keys),
     "Pipeline": (test_pipeline.busy, PipelineTab.keys),
-    "Stream": (test_stream.showing, StreamTab.keys),
+    "Stream": (test_stream_tab.showing, StreamTab.keys),
     "tables": (test_state.running, TableTab.keys),
 }
 GENERAL = [line for line in KEYS if Mode.TAB in line.modes]

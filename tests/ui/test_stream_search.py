@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_flame import after
-from test_stream import Still, layout, lines, look, showing, some, tick, under, view
+from test_stream_tab import Still, layout, lines, look, showing, some, tick, under, view
 
 from ior import decode, kinds
 from ior.calls import Batch
