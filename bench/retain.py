@@ -2,7 +2,7 @@
 
 The calls are those of the synthetic source, which has many files and processes. What counts is
 the ratio: `history` must not be the stage that sets the pace, so it may cost no more than twice
-what `stats` does, and `stream` next to nothing.
+what `stats` does, and `stream` less: it copies rows.
 """
 
 from __future__ import annotations

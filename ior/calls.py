@@ -230,7 +230,7 @@ class Batch:
         return column
 
     def _make(self, name: str) -> Array:
-        if name in DERIVED and name in self.schema.names and not self._holds(name):
+        if name in DERIVED and name in self.schema.names and not self.holds(name):
             if name in tasks.COLUMNS:
                 return tasks.read(self, name, _MADE[name])
             if name == "task":
@@ -246,7 +246,7 @@ class Batch:
             return kinds.family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
 
-    def _holds(self, name: str) -> bool:
+    def holds(self, name: str) -> bool:
         """Return whether a column is at hand, here or in what this was chosen from."""
         part: Batch | None = self
         while part is not None and name not in part._columns:
@@ -368,7 +368,7 @@ def concat(batches: Sequence[Batch]) -> Batch:
     first = batches[0]
     if any(b.schema != first.schema or b.names is not first.names for b in batches):
         raise ValueError("batches of different schemas or names cannot be joined")
-    held = [n for n in first.schema.names if n not in DERIVED or any(b._holds(n) for b in batches)]
+    held = [n for n in first.schema.names if n not in DERIVED or any(b.holds(n) for b in batches)]
     columns = {name: np.concatenate([b[name] for b in batches]) for name in held}
     return Batch(first.schema, columns, first.names, first.origin)
 

@@ -11,6 +11,7 @@ Text is held by the rule for text columns (`ior.text.escape`): UTF-8, an invalid
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,7 +25,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 _UNMAPPED = np.uint32(0xFFFFFFFF)
-_OVERHEAD = 120  # bytes that CPython and the index spend on one short string, measured
+_OVERHEAD = 150  # bytes that the index and the lists spend on one string, measured
 
 
 class FileState(IntEnum):
@@ -71,7 +72,7 @@ class Names:
                 code = len(self._texts)
                 self._texts.append(text)
                 self._states.append(state)
-                self.size_bytes += len(text) + _OVERHEAD
+                self.size_bytes += sys.getsizeof(text) + _OVERHEAD
                 self._index[text, state] = code  # last: from here on others use it
         return code
 
