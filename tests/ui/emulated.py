@@ -153,6 +153,7 @@ class Stand:
     def __init__(self, terminal: Terminal, keyboard: PipeInput, state: State) -> None:
         self.terminal, self._keyboard, self.state = terminal, keyboard, state
         self.cells: list[list[Char]] = []  # of the terminal, when it was last shown
+        self.before = state, self.cells  # before the last thing that was done
         self.screen = Screen(
             lambda: self.state, self.dispatch, input=keyboard, output=terminal.output
         )
@@ -175,6 +176,7 @@ class Stand:
         running = asyncio.ensure_future(application.run_async(set_exception_handler=False))
         await drawn.wait()
         for key in keys:
+            self.before = self.state, self.terminal.cells
             drawn.clear()
             if isinstance(key, str):
                 self._keyboard.send_text(key)

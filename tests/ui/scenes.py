@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import anyio
 from emulated import Stand, Terminal
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from prompt_toolkit.input import PipeInput
 from prompt_toolkit.input.ansi_escape_sequences import REVERSE_ANSI_SEQUENCES
 from prompt_toolkit.keys import Keys
+from pyte.screens import Char
 
 from ior.host.tail import Tail
 from ior.pipeline.graph import build
@@ -88,6 +90,12 @@ def opened(of: str = "names") -> tuple[AnyTab, ...]:
     return Viewer(run, spec, Turned(SECOND)).open()
 
 
+def looked_at(tab: AnyTab, of: str = "names") -> Any:
+    """Return what a tab sees."""
+    run, spec = ended(of)
+    return Viewer(run, spec, Turned(SECOND)).look(tab, tab.begin, Chosen()).seen
+
+
 NAMES = [tab.name for tab in opened()]
 
 
@@ -100,9 +108,9 @@ class Seat(Stand):
     def __init__(self, terminal: Terminal, keyboard: PipeInput, name: str, of: str) -> None:
         self.clock = Turned(100 * SECOND)
         self.wishes: list[Wish] = []
-        tail = Tail()
-        tail.feed(b"the command said this\n")
-        state = State(title="the test", output=OutputTab(tail))
+        self.tail = Tail()
+        self.tail.feed(b"the command said this\n")
+        state = State(title="the test", output=OutputTab(self.tail))
         super().__init__(terminal, keyboard, state)
         self.turn(of)
         for event in (
@@ -113,6 +121,7 @@ class Seat(Stand):
         ):
             self.dispatch(event)
         self.tick()
+        super().dispatch(Tick(self.picture()))  # so that what is of late has settled
 
     def turn(self, of: str) -> None:
         """Look at other calls from now on."""
@@ -153,12 +162,17 @@ class Seat(Stand):
     @property
     def body(self) -> list[str]:
         """The lines of the body, as they were when it was last shown."""
-        lines = self.cells[self.state.head_rows :][: self.state.body_rows]
-        return ["".join(cell.data for cell in line) for line in lines]
+        return body(self.state, self.cells)
 
     def reversed(self, row: int) -> str:
         """Return what was drawn in reversed video in a line of the terminal."""
         return "".join(cell.data for cell in self.cells[row] if cell.reverse)
+
+
+def body(state: State, cells: list[list[Char]]) -> list[str]:
+    """Return the lines of the body, of all cells of a terminal."""
+    lines = cells[state.head_rows :][: state.body_rows]
+    return ["".join(cell.data for cell in line) for line in lines]
 
 
 def text(line: Line) -> str:
@@ -171,7 +185,14 @@ def written(state: State) -> list[str]:
     if state.prompt is not None:
         said = f"{state.prompt.question.label}{state.prompt.text}"
         lines.append([("", said.ljust(state.columns))])
-    return [unicodedata.normalize("NFC", text(line)) for line in (*lines, *frame.foot(state))]
+    return [_drawn(text(line)) for line in (*lines, *frame.foot(state))]
+
+
+def _drawn(line: str) -> str:
+    """Return a line as the emulator has it; prompt_toolkit drops marks on the last cell."""
+    while unicodedata.combining(line[-1]):
+        line = line[:-1]
+    return unicodedata.normalize("NFC", line)
 
 
 def sequence(name: str) -> str:
