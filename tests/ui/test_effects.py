@@ -10,6 +10,7 @@ from typing import Any
 
 import effects as do
 import effects_drawn as drawn
+import effects_stream as stream
 import pytest
 from effects import SPECIAL, Done, Effect
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import StatsTab
+from ior.ui.tabs.stream import StreamTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 from ior.ui.terms import joined
@@ -109,6 +111,22 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     ),
     (LatencyTab, Action.FIRST): drawn.on_step(lambda done: int(done.before.layout.first)),
     (LatencyTab, Action.LAST): drawn.on_step(drawn.last_step),
+    (StreamTab, Action.PAUSE): stream.stops_to_select,
+    (StreamTab, Action.DRILL): stream.filters_by_the_cell,
+    (StreamTab, Action.VIEW): stream.shows_the_row_in_full,
+    (StreamTab, Action.POP): stream.goes_back_to_the_list,
+    (StreamTab, Action.SEARCH): stream.searches,
+    (StreamTab, Action.NEXT_MATCH): stream.next_match(1),
+    (StreamTab, Action.PREVIOUS_MATCH): stream.next_match(2299),
+    (StreamTab, Action.COPY): stream.copies_the_row,
+    (StreamTab, Action.UP): stream.on_row(lambda row, page: row - 1),
+    (StreamTab, Action.DOWN): stream.on_row(lambda row, page: row + 1),
+    (StreamTab, Action.PAGE_UP): stream.on_row(lambda row, page: row - page),
+    (StreamTab, Action.PAGE_DOWN): stream.on_row(lambda row, page: row + page),
+    (StreamTab, Action.FIRST): stream.on_row(lambda row, page: 1),
+    (StreamTab, Action.LAST): stream.on_row(lambda row, page: stream.ROWS),
+    (StreamTab, Action.LEFT): stream.on_cell(-1),
+    (StreamTab, Action.RIGHT): stream.on_cell(1),
     (TextTab, Action.UP): drawn.scrolls(lambda top, page, last: top - 1),
     (TextTab, Action.DOWN): drawn.scrolls(lambda top, page, last: top + 1),
     (TextTab, Action.PAGE_UP): drawn.scrolls(lambda top, page, last: top - page),
@@ -148,6 +166,13 @@ BEFORE: dict[tuple[type[Any] | None, Action], tuple[Any, ...]] = {
     (LatencyTab, Action.MARK): ("g",),
     **{(LatencyTab, action): ("G",) for action in (Action.UP, Action.PAGE_UP, Action.FIRST)},
     **{(LatencyTab, action): ("g",) for action in (Action.DOWN, Action.PAGE_DOWN, Action.LAST)},
+    (StreamTab, Action.DRILL): ("space", "right"),
+    (StreamTab, Action.POP): (two_terms, "v"),
+    (StreamTab, Action.NEXT_MATCH): ("/", "nginx", "enter"),
+    (StreamTab, Action.PREVIOUS_MATCH): ("/", "nginx", "enter"),
+    **{(StreamTab, action): ("g",) for action in (Action.DOWN, Action.PAGE_DOWN, Action.LAST)},
+    (StreamTab, Action.LEFT): ("space", "right"),
+    (StreamTab, Action.RIGHT): ("space",),
     (TableTab, Action.UP): ("down", "down"),
     (TableTab, Action.PAGE_UP): ("G",),
     (TableTab, Action.FIRST): ("G",),
