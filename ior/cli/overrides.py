@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ior import syscalls
-from ior.cli import options
+from ior.cli import options, viewing
 from ior.cli.options import SELECTION, words
 from ior.errors import FilterError, InputNotFound, SpecError, UsageError
 from ior.expr import compile_filter
@@ -46,6 +46,7 @@ def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
     for where in options.conditions(args):
         check_filter(where)
         spec = add_filter(spec, where)
+    spec = viewing.applied(spec, args)
     for assignment in args.set:
         spec = set_value(spec, assignment)
     output = getattr(args, "output", None)

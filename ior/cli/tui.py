@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ior.cli import options, presets
+from ior.cli import options, presets, viewing
 from ior.cli.abc import Subcommand
 from ior.errors import NoSuchTarget, UsageError
 from ior.host import procs
@@ -53,6 +53,7 @@ class Tui(Subcommand):
         parser.add_argument(
             "--read-only", action="store_true", help="write no recordings and no exports"
         )
+        viewing.add_view(parser)
         options.add_selection(parser)
         options.add_changes(parser)
 
@@ -106,6 +107,7 @@ class Tui(Subcommand):
                 spec,
                 command=command,
                 title=title,
+                refresh_ms=args.refresh,
                 ledger_path=ledger,
                 options=ViewOptions(
                     retarget=retarget(spec, command),
@@ -241,6 +243,7 @@ def status_of(command: Command | None) -> int:
 def check(args: Namespace) -> None:
     """Raise UsageError where options contradict each other, and for a command that is missing."""
     options.check_target(args)
+    viewing.check(args)
     if args.command is not None:
         resolve(args.command[0])
     targets = [args.pid is not None, args.tid is not None, args.command is not None]

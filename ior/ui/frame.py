@@ -12,7 +12,7 @@ from ior.text import sanitise, width
 from ior.ui.keys import Action, Key, bar
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
-from ior.units import format_clock, format_count, format_rate, format_size
+from ior.units import format_clock, format_count, format_duration, format_rate, format_size
 
 _ENDED = "the run has ended; q leaves"
 _TITLE = 24  # cells that the title keeps
@@ -53,7 +53,7 @@ def _title(state: State) -> Line:
     if state.output is not None:
         right.append((style, " output (O) "))
     if state.picture is not None and state.picture.retained_ns is not None:
-        right.append((style, f" rows {format_clock(state.picture.retained_ns)} "))
+        right.append((style, f" rows {_span(state.picture.retained_ns)} "))
     if state.paused:
         right.append(("class:badge", " paused "))
     runs = state.picture is not None and not state.is_over
@@ -64,6 +64,11 @@ def _title(state: State) -> Line:
         if part[0] == style and sum(width(text) for _, text in right) > room:
             right.remove(part)
     return spread(left, right, state.columns, style)
+
+
+def _span(ns: int) -> str:
+    """Return the time that rows cover; of one below ten seconds also its parts."""
+    return format_duration(ns) if ns < 9_995_000_000 else format_clock(ns)
 
 
 def _numbers(state: State) -> Line:

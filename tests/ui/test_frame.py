@@ -92,6 +92,20 @@ def test_the_head_says_rates_and_what_ior_itself_costs() -> None:
     assert "bytes" not in lines(running())[1]  # no stats stage: not known
 
 
+@pytest.mark.parametrize(
+    ("ns", "said"),
+    [
+        (350_000_000, "350 ms"),
+        (9_990_000_000, "9.99 s"),
+        (9_996_000_000, "0:09"),
+        (61 * 10**9, "1:01"),
+    ],
+)
+def test_the_head_says_what_time_the_retained_rows_cover(ns: int, said: str) -> None:
+    seen = Picture(Look(table(3)), ledger(), 2_000_000_000, retained_ns=ns)
+    assert f" rows {said} " in lines(after(Tick(seen), state=running()))[0]
+
+
 def test_warnings_have_a_badge_and_a_view() -> None:
     assert "warnings" not in lines(running())[0]
     state = running(Noted("kernel: ring full", 0), Noted("csv: disk full", 61 * 10**9, bad=True))

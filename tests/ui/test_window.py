@@ -206,3 +206,18 @@ def test_another_window_is_looked_at_also_while_paused() -> None:
     moved = after(Action.EARLIER, state=held)
     assert moved.look is None
     assert moved.looks_at != held.looks_at
+
+
+@pytest.mark.parametrize(("rows", "seconds"), [(300, 29), (10_000, 99), (10, 0), (15, 1)])
+def test_the_span_of_the_retained_rows_is_from_their_first_end_to_their_last(
+    rows: int, seconds: int
+) -> None:
+    _, sight = seen(Window(), rows=rows)
+    retained = sight.rows()
+    assert retained is not None
+    ends = np.concatenate(
+        [b["time_ns"].astype(np.int64) + np.maximum(b["latency_ns"], 0) for b in retained.batches]
+    )
+    assert len(ends) == min(rows, 1000)
+    assert sight.retained_ns == ends[-1] - ends[0]
+    assert abs(ends[-1] - ends[0] - seconds * SECOND) < 20_000

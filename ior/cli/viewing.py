@@ -1,0 +1,95 @@
+"""Options about how a live view looks at a run: what it retains, what it shows, how often."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from ior.errors import UsageError
+from ior.units import parse_size
+
+if TYPE_CHECKING:
+    from ior.pipeline.spec import PipelineSpec
+
+WEIGHTS = ("calls", "latency", "gap", "bytes", "errors")
+REFRESH_MS = range(20, 60_001)
+
+
+def add_view(parser: ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group("the view")
+    group.add_argument(
+        "--retain",
+        action="append",
+        metavar="ROWS|SIZE",
+        help="keep so many of the last calls, or as many as have room, such as 64MiB; may be given "
+        "twice, for both (default: 2000000 and 256MiB)",
+    )
+    group.add_argument(
+        "--refresh",
+        type=int,
+        default=250,
+        metavar="MS",
+        help="take a picture at most this often (default: every 250 ms)",
+    )
+    group.add_argument(
+        "--stack",
+        metavar="A,B",
+        help="frames of the flamegraph from the root on, such as comm,path,syscall",
+    )
+    group.add_argument("--weight", choices=WEIGHTS, help="what the flamegraph's widths mean")
+
+
+def check(args: Namespace) -> None:
+    """Raise UsageError for a value that is no good."""
+    if args.refresh not in REFRESH_MS:
+        least, most = REFRESH_MS[0], REFRESH_MS[-1]
+        raise UsageError(f"--refresh {args.refresh}: take {least} to {most} ms")
+    retained(args.retain or ())
+
+
+def applied(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
+    """Return the pipeline with what the options mean set in its stages.
+
+    `args` may be of a command without them. Raises UsageError where there is no stage that
+    they are about.
+    """
+    if getattr(args, "retain", None):
+        spec = _set(spec, "--retain", "stream", retained(args.retain))
+    if getattr(args, "stack", None) is not None:
+        stack = [part for part in re.split(r"[\s,;>›]+", args.stack) if part]
+        spec = _set(spec, "--stack", "flamegraph", {"stack": stack})
+    if getattr(args, "weight", None) is not None:
+        spec = _set(spec, "--weight", "flamegraph", {"weight": args.weight})
+    return spec
+
+
+def retained(values: list[str] | tuple[()]) -> dict[str, int]:
+    """Return the keys of `stream` that `--retain` means. Raises UsageError."""
+    keys: dict[str, int] = {}
+    for value in values:
+        if re.fullmatch(r"[0-9]+(_[0-9]+)*", value):
+            keys["rows"] = int(value)
+            if not keys["rows"]:
+                raise UsageError("--retain: at least one call is to be kept")
+            continue
+        try:
+            keys["mib"] = max(1, -(-parse_size(value) >> 20))
+        except ValueError as error:
+            raise UsageError(
+                f"--retain: {error}; write a number of calls, such as 500000, or a size"
+            ) from None
+    if "mib" in keys:
+        keys.setdefault("rows", 0)
+    return keys
+
+
+def _set(spec: PipelineSpec, option: str, type_: str, keys: dict[str, Any]) -> PipelineSpec:
+    nodes = {name: node for name, node in spec.nodes.items() if node.type == type_}
+    if not nodes:
+        raise UsageError(f"{option}: {spec.label} has no stage of type '{type_}'")
+    changed = {name: replace(node, keys=node.keys | keys) for name, node in nodes.items()}
+    return replace(spec, nodes={**spec.nodes, **changed})
