@@ -163,6 +163,11 @@ class SelectiveSource(Source):
     under which selection its call began: the number grows with every change.
     """
 
+    @property
+    @abstractmethod
+    def numbers(self) -> frozenset[int]:
+        """The numbers of the syscalls that it gives."""
+
     @abstractmethod
     def split(self, where: Tree) -> Split:
         """Return which terms of a filter this source can apply, and which not."""
@@ -230,6 +235,22 @@ class Stage(Node):
     def snapshot(self) -> Snapshot | None:
         """Return a frozen picture of the present result, None where there is nothing to look at."""
         return None
+
+
+class SelectiveStage(Stage):
+    """A stage that leaves rows out, and can be asked to leave out more."""
+
+    @abstractmethod
+    def also(self, where: str) -> None:
+        """Keep only rows for which `where` holds as well, from the next batch on.
+
+        It takes the place of what was asked for so before; "" asks for nothing. Raises
+        FilterError for what the rows cannot be asked, and then changes nothing.
+        """
+
+    @abstractmethod
+    def wanted(self, batch: Batch) -> Batch:
+        """Return the rows that are kept now, of a batch that arrived or was given before."""
 
 
 class Sink(Node):

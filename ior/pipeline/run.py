@@ -21,6 +21,7 @@ from ior.pipeline.clock import Clock, SystemClock
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import KERNEL, Ledger, balance
 from ior.pipeline.pace import NodeTimes, Slowest, slowest
+from ior.pipeline.pushing import Pushed
 from ior.pipeline.running.changes import Changes
 from ior.pipeline.running.context import Warned, Warnings
 from ior.pipeline.running.crew import Crew
@@ -172,6 +173,15 @@ class Run:
         """
         async with self._changing:
             await self._crew.select(numbers, where)
+
+    def refilter(self, name: str, where: str) -> dict[str, Pushed]:
+        """Let a `filter` keep only rows for which `where` holds as well, from this moment on.
+
+        Nobody behind it takes any other, not even what it had given already. "" asks for nothing
+        more than its own expression. Sources leave out of it what they can, which is returned by
+        source. Raises FilterError, and then changes nothing.
+        """
+        return self._crew.refilter(name, where)
 
     async def reload(self, graph: Graph) -> Changes:
         """Go on with a changed graph, from between two batches on; return what it changes.

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +32,7 @@ from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
+from ior.ui.endings import either, signals
 from ior.ui.errands import Errands
 from ior.ui.events import Ended, Event, Picture, Said, Started, Tick
 from ior.ui.keys import Action, Pressed
@@ -44,7 +43,8 @@ from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
-from ior.ui.sight import Chosen
+from ior.ui.selecting import Selector, gated
+from ior.ui.sight import Chosen, looked_at
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
 from ior.ui.viewer import Viewer
@@ -139,10 +139,17 @@ class Session:
         self._choice: Choose | None = None  # to be made now
         self._picker: PickerScreen | None = None
         self._clock = SystemClock()
-        self.run = Run(build(spec), clock=self._clock, command=command, on_warning=self._warned)
+        spec, gates = gated(spec, looked_at(spec))
+        graph = build(spec)
+        self.run = Run(graph, clock=self._clock, command=command, on_warning=self._warned)
+        self._selector = Selector(self.run, graph, gates)
         self._viewer = Viewer(self.run, spec, self._clock)
-        output = None if options.output_fd is None else OutputTab(self._tail)
-        self.state = State(title=title or spec.label, output=output, read_only=options.read_only)
+        self.state = State(
+            title=title or spec.label,
+            output=None if options.output_fd is None else OutputTab(self._tail),
+            read_only=options.read_only,
+            switches=self._selector.switches,
+        )
         self._recorder = Recorder(self.run, spec)
         self.error: Exception | None = None
         self._screen: Screen | None = None
@@ -166,6 +173,8 @@ class Session:
         """Change the state, and do what it then asks for."""
         before = self.state
         self.state = reduce(before, event)
+        if before.switches != self.state.switches:
+            self._select()
         if self.state.quits:
             self._leaving.set()
         if self.state.quits > 1:
@@ -180,6 +189,14 @@ class Session:
             self._start(self._errands.refilter)
         if self._screen is not None:
             self._screen.follow(before, self.state)
+
+    def _select(self) -> None:
+        """Let through what is chosen, from this moment on, which a picture is taken of."""
+        switches = self.state.switches
+        for refused in self._selector.choose("", switches):
+            self.say(refused, True)
+        self.state = reduce(self.state, Tick(self._picture()))
+        self._start(self._selector.settle, switches)
 
     def _grant(self, wish: Wish) -> None:
         """Do what the state wishes."""
@@ -239,8 +256,9 @@ class Session:
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             self._start = tasks.start_soon
-            for task in (self._run, self._ticks, self._signals, self._leave):
+            for task in (self._run, self._ticks, self._leave):
                 tasks.start_soon(task)
+            tasks.start_soon(signals, lambda: self.dispatch(Pressed(Action.QUIT)))
             if self._options.output_fd is not None:
                 tasks.start_soon(follow, self._options.output_fd, self._tail)
             try:
@@ -341,16 +359,6 @@ class Session:
             cost = time.perf_counter() - begun
             await anyio.sleep(max(self._refresh_s, SHARE * cost))
 
-    async def _signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        # What our caller ignores (nohup) stays ignored.
-        wanted = (signal.SIGTERM, signal.SIGHUP)
-        heard = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
-        with anyio.open_signal_receiver(*heard) as signals:
-            async for _ in signals:
-                self.dispatch(Pressed(Action.QUIT))
-
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""
         await self._leaving.wait()
@@ -359,22 +367,12 @@ class Session:
                 self._command.end(grace_s=0)
             self.run.stop()
             with anyio.move_on_after(PATIENCE_S):
-                await self._either(self._ended, self._hurrying)
+                await either(self._ended, self._hurrying)
             if not self._ended.is_set():
                 self.run.abort()
                 await self._ended.wait()
         await self._shown.wait()
         self._close()
-
-    async def _either(self, *events: anyio.Event) -> None:
-        async with anyio.create_task_group() as tasks:
-
-            async def wait(event: anyio.Event) -> None:
-                await event.wait()
-                tasks.cancel_scope.cancel()
-
-            for event in events:
-                tasks.start_soon(wait, event)
 
 
 def _alike(picture: Picture, last: Picture | None) -> bool:

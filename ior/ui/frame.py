@@ -31,7 +31,7 @@ def head(state: State) -> list[Line]:
     if state.small:
         return []
     lines = [_title(state), _numbers(state), _tabs(state)]
-    if state.where is not None:
+    if state.is_narrowed:
         lines.append(_filter(state))
     if state.window.span_s:
         lines.append(_window(state))
@@ -117,16 +117,24 @@ def _labels(state: State) -> list[str]:
 
 
 def _filter(state: State) -> Line:
-    assert state.where is not None
+    """Say what is shown, and what is switched off."""
+    left: Line = []
+    if state.terms:
+        left += [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
+    if state.family:
+        left += [("class:label", " family "), ("class:value", state.family)]
+    if words := state.switches.words():
+        left += [("class:label", " "), ("class:value", words)]
     matched = state.look.matched if state.look else None
-    if matched is None:
+    if state.where is None:
+        said = ""
+    elif matched is None:
         said = " not applied here "
     else:
         said = f" {format_count(matched.rows)} of {format_count(matched.retained)}"
         said += " calls match " if matched.by_second else " retained rows match "
         if matched.untold:
             said = f" {format_count(matched.untold)} calls cannot be told;{said}"
-    left = [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
     return spread(left, [("class:value", said)], state.columns)
 
 

@@ -47,6 +47,10 @@ class Action(StrEnum):
     PREVIOUS_TAB = "previous tab"
     TAB = "tab"
     OUTPUT = "output"
+    SWITCHES = "switches"
+    TOGGLE = "toggle"
+    NEXT_FAMILY = "next family"
+    PREVIOUS_FAMILY = "previous family"
     RECORD = "record"
     EXPORT = "export"
     EDIT = "edit"
@@ -104,6 +108,9 @@ KEYS: tuple[Key, ...] = (
     Key(Action.OUTPUT, ("O",), "O", "", "show or hide what the command writes", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
+    Key(Action.SWITCHES, ("o",), "o", "", "switch families and syscalls off and on", _READING),
+    Key(Action.PREVIOUS_FAMILY, ("[",), "[", "", "look at the family before, or at all"),
+    Key(Action.NEXT_FAMILY, ("]",), "]", "", "look at the next family, or at all"),
     Key(Action.PAUSE, ("space",), "Space", "pause", "hold the picture still; the trace goes on"),
     Key(Action.WINDOW, ("W",), "W", "", "show everything, 10 s, 1 min or 5 min"),
     Key(Action.EARLIER, (",",), ",", "", "one window back in time"),

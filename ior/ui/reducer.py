@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ior.errors import FilterError
+from ior.ui import filtering
 from ior.ui.events import (
     Asked,
     Ended,
@@ -29,9 +30,9 @@ from ior.ui.keys import Action, Mode, Pressed
 from ior.ui.notes import Noted
 from ior.ui.rates import Mark, recent
 from ior.ui.state import Over, Phase, Prompt, State
-from ior.ui.tabs.abc import Answered, Clicked, Question, Step, View, WrongAnswer
+from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
+from ior.ui.tabs.switches import SWITCHES
 from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
-from ior.ui.terms import joined
 from ior.ui.window import Window
 from ior.ui.wishes import (
     Choose,
@@ -48,9 +49,6 @@ from ior.ui.wishes import (
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
 NOTES = 200  # messages that the Warnings view keeps
 READ_ONLY = "this view is read-only: it writes no files"
-FILTER = Question(
-    "filter", "filter: ", "Enter applies it to the retained rows; empty shows everything"
-)
 
 
 def reduce(state: State, event: Event) -> State:
@@ -168,18 +166,16 @@ def _stepped(state: State, step: Step) -> State:
         state = replace(state, wish=Copy(step.copy))
     if step.ask is not None:
         state = replace(state, prompt=Prompt(step.ask, step.ask.text))
+    if step.switches is not None:
+        state = replace(state, switches=step.switches)
     if step.term and step.term not in state.terms:
-        state = _filtered(state, (*state.terms, step.term))
+        state = filtering.filtered(state, (*state.terms, step.term), state.family)
     return state
 
 
 def _quit(state: State) -> State:
     phase = state.phase if state.is_over else Phase.STOPPING
     return replace(state, quits=state.quits + 1, phase=phase)
-
-
-def _open_filter(state: State) -> State:
-    return replace(state, prompt=Prompt(FILTER, state.where.source if state.where else ""))
 
 
 def _accept(state: State) -> State:
@@ -196,30 +192,6 @@ def _accept(state: State) -> State:
     except (FilterError, WrongAnswer) as error:
         bad = Prompt(prompt.question, prompt.text, str(error), error.start, error.end)
         return replace(state, prompt=bad)
-
-
-def _filter_typed(state: State, typed: str) -> State:
-    """Apply a filter; an empty one shows everything again."""
-    text = typed.strip()
-    terms = (text,) if text else ()
-    try:
-        joined(terms)
-    except FilterError as error:
-        lead = len(typed) - len(typed.lstrip())
-        raise WrongAnswer(str(error), error.start + lead, error.end + lead) from None
-    if terms == state.terms or (state.where is not None and text == state.where.source):
-        return state
-    return _filtered(state, terms)
-
-
-def _filtered(state: State, terms: tuple[str, ...]) -> State:
-    """Return the state with another filter; its pictures are yet to come."""
-    looks: tuple[Look | None, ...] = (None,) * len(state.tabs)
-    return replace(state, terms=terms, where=joined(terms), looks=looks)
-
-
-def _pop(state: State) -> State:
-    return _filtered(state, state.terms[:-1]) if state.terms else state
 
 
 def _pause(state: State) -> State:
@@ -261,6 +233,13 @@ def _output(state: State) -> State:
     if state.output is None:
         return _said(state, "ior started no command: it has no output")
     return replace(state, over=Over(state.output, state.output.begin, ()))
+
+
+def _switches(state: State) -> State:
+    if state.over is not None and state.over.tab is SWITCHES:
+        return replace(state, over=None)
+    view = replace(SWITCHES.begin, switches=state.switches)
+    return replace(state, over=Over(SWITCHES, view, None))
 
 
 def _warned(state: State) -> State:
@@ -314,7 +293,7 @@ def _wishing(wish: Wish) -> Callable[[State], State]:
 
 
 _ANSWERS: dict[str, Callable[[State, str], State]] = {
-    FILTER.name: _filter_typed,
+    filtering.FILTER.name: filtering.apply,
     "recording": _writing("recording"),
     "export": _writing("export"),
 }
@@ -325,8 +304,11 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.HELP: _help,
     Action.WARNINGS: _warnings,
     Action.OUTPUT: _output,
-    Action.FILTER: _open_filter,
-    Action.POP: _pop,
+    Action.FILTER: filtering.ask,
+    Action.POP: filtering.pop,
+    Action.SWITCHES: _switches,
+    Action.NEXT_FAMILY: filtering.step_family(1),
+    Action.PREVIOUS_FAMILY: filtering.step_family(-1),
     Action.PAUSE: _pause,
     Action.WINDOW: _windowed(lambda window, _: window.longer()),
     Action.EARLIER: _windowed(Window.earlier),

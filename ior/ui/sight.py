@@ -27,7 +27,7 @@ from ior.sources.flight import InFlight
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell, joined
 from ior.stages.history import History, HistorySnapshot
-from ior.stages.stats import Stats
+from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.notes import Noted
 from ior.ui.trend import Trend
@@ -71,10 +71,9 @@ class Nodes:
 
     def __init__(self, run: Watched, spec: PipelineSpec) -> None:
         self._run, self._spec = run, spec
-        classes = {node.name: _class(node, spec) for node in spec.nodes.values() if node.enabled}
-        self.classes = {
-            name: cls for name, cls in classes.items() if issubclass(cls, Stage) and _answers(cls)
-        }
+        self.classes = looked_at(spec)
+        nodes = [node for node in spec.nodes.values() if node.enabled]
+        classes = {node.name: _class(node, spec) for node in nodes}
         self.sources = [
             name for name, cls in classes.items() if issubclass(cls, Source) and _answers(cls)
         ]
@@ -164,6 +163,16 @@ class Sight:
         known = [answer.calls for answer in found if isinstance(answer, InFlight)]
         calls = sorted(chain(*known), key=lambda call: -call.age_ns)
         return InFlight(tuple(calls)) if known else None
+
+    def calls_by_syscall(self) -> dict[str, int] | None:
+        """Return how many calls a `stats` node has counted of each syscall; None without one."""
+        stats = self._nodes.first(Stats)
+        snapshot = None if stats is None else self._run.snapshot(stats)
+        if not isinstance(snapshot, StatsSnapshot) or "syscall" not in snapshot.by:
+            return None
+        table = snapshot.by["syscall"]
+        at = [field.name for field in table.fields].index("calls")
+        return {row[0]: row[at] for row in table.rows}
 
     def rows(self) -> StreamSnapshot | None:
         """Return the retained rows, unfiltered; None without a `stream` stage."""
@@ -264,6 +273,15 @@ def _ends(batch: Batch) -> npt.NDArray[np.int64]:
 def _within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
     ends = _ends(batch)
     return (ends >= begin_ns) & (ends < end_ns)
+
+
+def looked_at(spec: PipelineSpec) -> dict[str, type[Stage]]:
+    """Return the stages of a pipeline that answer when they are looked at, by name.
+
+    Raises SpecError for a stage that there is not.
+    """
+    classes = {node.name: _class(node, spec) for node in spec.nodes.values() if node.enabled}
+    return {name: cls for name, cls in classes.items() if issubclass(cls, Stage) and _answers(cls)}
 
 
 def _class(node: NodeSpec, spec: PipelineSpec) -> type[Node]:

@@ -18,6 +18,7 @@ from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
 from ior.ui.notes import Noted
 from ior.ui.rates import Mark, Rates
+from ior.ui.switches import Switches
 from ior.ui.tabs.abc import AnyTab, Question, Size, View
 from ior.ui.window import Window
 from ior.ui.wishes import Wish
@@ -73,7 +74,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     output: AnyTab | None = None  # what the command writes, where there is one
     prompt: Prompt | None = None
     terms: tuple[str, ...] = ()  # of the filter; all must hold
-    where: Predicate | None = None  # what they mean together
+    family: str = ""  # the only one that is looked at
+    where: Predicate | None = None  # what the terms and the family mean together
+    switches: Switches = Switches()  # of syscalls
     window: Window = Window()  # of time
     paused: bool = False  # the picture stands still
     tabs: tuple[AnyTab, ...] = ()
@@ -125,7 +128,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """What a picture depends on: another one is wanted at once when this changes."""
         front = self.front
         wants = (front.tab, front.view.wants) if front else None
-        return self.tab, self.terms, self.window, self.paused, wants
+        return self.tab, self.terms, self.family, self.window, self.paused, wants
 
     @property
     def size(self) -> Size:
@@ -180,7 +183,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """Lines above the body: title, numbers, tabs, filter and window where there are such."""
         if self.small:
             return 0
-        return 3 + (self.where is not None) + (self.window.span_s > 0)
+        return 3 + self.is_narrowed + (self.window.span_s > 0)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a filter holds, or other syscalls are on than in the beginning."""
+        return self.where is not None or self.switches.off != self.switches.at_first
 
     @property
     def body_rows(self) -> int:

@@ -26,6 +26,7 @@ class Made(Source):
     class Config(Config):
         batches: int = 2
         ends: bool = True
+        pause_s: float = 0.0  # before each batch
         deaf: bool = False  # does not hear `stop`
 
     def __init__(self, config: Config) -> None:
@@ -35,7 +36,9 @@ class Made(Source):
         self._names = Names()
 
     async def read(self) -> Batch | None:
-        if self._given < self.config.batches:
+        if self._given < self.config.batches and not self._stopped.is_set():
+            if self.config.pause_s:
+                await anyio.sleep(self.config.pause_s)
             self._given += 1
             return calls(
                 names=self._names,
@@ -45,7 +48,7 @@ class Made(Source):
             )
         if self.config.deaf:
             await anyio.sleep_forever()
-        if not self.config.ends:
+        if not self.config.ends and not self._stopped.is_set():
             await self._stopped.wait()
         return None
 

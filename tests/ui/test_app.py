@@ -147,11 +147,11 @@ def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:
 
 
 def test_the_pipeline_is_a_tab(person: Person) -> None:
-    person.when("ended", "7").when("made.out->live", "q")
+    person.when("ended", "7").when("view.out->live", "q")
     assert live(person, pipeline(STREAM)) == 0
     rows = {line.split()[0]: line.split() for line in person.saw[-1][4:12] if line.strip()}
     assert rows["stats"].count("3,020") == 1
-    assert rows["made.out->stats"].count("3,020") == 2
+    assert rows["view.out->stats"].count("3,020") == 2
 
 
 def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:

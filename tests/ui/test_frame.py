@@ -16,9 +16,9 @@ from ior.stages.stats import Totals
 from ior.text import width
 from ior.ui import frame
 from ior.ui.events import Ended, Event, Look, Picture, PromptEdited, Resized, Started, Tick
+from ior.ui.filtering import FILTER
 from ior.ui.keys import KEYS, Action
 from ior.ui.notes import Noted
-from ior.ui.reducer import FILTER
 from ior.ui.sight import Matched
 from ior.ui.state import State
 from ior.ui.tabs.catalogue import documentation

@@ -12,13 +12,13 @@ from pathlib import Path
 import anyio
 
 from ior.expr.tree import Tree
-from ior.pipeline.abc import SelectiveSource, Source
+from ior.pipeline.abc import SelectiveSource, SelectiveStage, Source
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking.columns import makes_calls
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.pipeline.pace import NodeTimes
-from ior.pipeline.pushing import pushed
+from ior.pipeline.pushing import Pushed, pushed
 from ior.pipeline.running.changes import Changes, compare, written_by
 from ior.pipeline.running.wiring import Seams, join, make
 from ior.pipeline.running.worker import Worker
@@ -44,12 +44,27 @@ class Crew:
         self._written = self._paths()
         self._push_down()
 
-    def _push_down(self) -> None:
-        """Tell the sources what the filters behind them will leave out."""
-        for name, push in pushed(self.graph).items():
+    def _push_down(self) -> dict[str, Pushed]:
+        """Tell the sources what the filters behind them will leave out; return it."""
+        found = pushed(self.graph)
+        for name, push in found.items():
             source = self.workers[name].node
             assert isinstance(source, SelectiveSource)
             source.sift(push.split.pushed)
+        return found
+
+    def refilter(self, name: str, where: str) -> dict[str, Pushed]:
+        """Let a filter ask for more, at once; return what each source leaves out of it.
+
+        What it has given and nobody has taken yet is asked too.
+        """
+        node = self.workers[name].node
+        assert isinstance(node, SelectiveStage)
+        node.also(where)
+        for edge in self.edges.values():
+            if edge.producer == name:  # one batch may be waiting for room
+                self.workers[edge.consumer].sift(node.wanted, edge.books.waiting + 1)
+        return self._push_down()
 
     @property
     def sources_ended(self) -> bool:
@@ -69,17 +84,17 @@ class Crew:
             await anyio.sleep(_LOOK_S)
 
     async def select(self, numbers: Collection[int] | None, where: Tree | None) -> None:
-        """Choose what the sources give, when all that they gave before is worked off.
+        """Choose what the sources give, at once; return when all that they gave is worked off.
 
         Where that takes long it is not waited for.
         """
         self._seams.gate.shut()
         try:
-            with anyio.move_on_after(_PATIENCE_S):
-                await self.run_dry()
             for worker in self.workers.values():
                 if isinstance(worker.node, SelectiveSource):
                     worker.node.select(numbers, where)
+            with anyio.move_on_after(_PATIENCE_S):
+                await self.run_dry()
         finally:
             self._seams.gate.open()
 

@@ -67,6 +67,7 @@ class Worker:
         self._group: anyio.abc.TaskGroup | None = None
         ctx.on_spawn = self._spawn
         self._gate = gate
+        self._sifting: tuple[Callable[[Batch], Batch], int] = (lambda batch: batch, 0)
         self._giving = False  # what a source has read
         self._open_inputs = 0
         self._nap: anyio.CancelScope | None = None
@@ -135,6 +136,20 @@ class Worker:
         self._open_inputs += 1
         if self._group is not None:
             self._begin_on(edge)
+
+    def sift(self, wanted: Callable[[Batch], Batch], batches: int) -> None:
+        """Take of the next batches only the rows that `wanted` returns, and book the others.
+
+        So what a filter in front has given, and would not give now, goes no further.
+        """
+        self._sifting = (wanted, batches)
+
+    def _sifted(self, batch: Batch) -> Batch:
+        wanted, batches = self._sifting
+        self._sifting = (wanted, batches - 1)
+        kept = wanted(batch)
+        self.ctx.books.filtered += len(batch) - len(kept)
+        return kept
 
     def _begin_on(self, edge: Edge) -> None:
         assert self._group is not None
@@ -256,7 +271,10 @@ class Worker:
         books = self.ctx.books
         while (batch := await edge.get()) is not None:
             books.in_ += len(batch)
-            await self._call(node.process, batch, batch=batch)
+            if self._sifting[1] > 0:
+                batch = self._sifted(batch)
+            if len(batch):
+                await self._call(node.process, batch, batch=batch)
             await checkpoint()
         self._open_inputs -= 1
         if not self._open_inputs:

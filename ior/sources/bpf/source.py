@@ -292,6 +292,11 @@ class BpfSource(abc.SelectiveSource):
         self._skips = skips
         return flags | np.where(alone, np.uint32(Flag.SKIPPED), np.uint32(0))
 
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The syscalls that are recorded."""
+        return self._choice.numbers
+
     def split(self, where: Tree) -> Split:
         """Return what of a filter the programs can apply, and what not."""
         return self._choice.split(where)

@@ -10,6 +10,7 @@ import msgspec
 
 from ior.ui.keys import Key, Pressed
 from ior.ui.sight import Nodes, Sight
+from ior.ui.switches import Switches
 from ior.ui.widgets import Line
 
 
@@ -67,6 +68,7 @@ class Step(msgspec.Struct, frozen=True):
     """What comes of an event: another view; a message; a term for the filter; a question.
 
     `copy` goes to the terminal's clipboard. `pause` holds the picture still, or lets it go on.
+    `switches` say which syscalls are on from now on.
     """
 
     view: Any
@@ -75,6 +77,7 @@ class Step(msgspec.Struct, frozen=True):
     ask: Question | None = None
     copy: str = ""
     pause: bool | None = None
+    switches: Switches | None = None
 
 
 V = TypeVar("V", bound=View)

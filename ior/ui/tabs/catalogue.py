@@ -13,6 +13,7 @@ from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
 from ior.ui.tabs.stream import StreamTab
+from ior.ui.tabs.switches import SwitchesTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 
@@ -28,7 +29,7 @@ TABS: tuple[type[AnyTab], ...] = (
     OwnTab,
 )
 
-OVER: tuple[type[AnyTab], ...] = (TextTab,)
+OVER: tuple[type[AnyTab], ...] = (TextTab, SwitchesTab)
 """What can stand in a tab's place."""
 
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
@@ -40,6 +41,7 @@ CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("In tables", TableTab.keys),
     ("In Syscalls, Files and Processes as well", StatsTab.keys[len(TableTab.keys) :]),
     ("In help, warnings and output", TextTab.keys),
+    ("In the selection of syscalls", SwitchesTab.keys),
     ("In the list of processes", PICKER_KEYS),
 )
 """The chapters of the documentation of keys."""

@@ -1,0 +1,82 @@
+"""What a run lets through to the view from now on: the filter and the syscalls that are on.
+
+In front of the stages that the view looks at stands a `filter`, which is asked for more while
+it runs: so what a person chooses holds from the next batch on, and the rows that it leaves out
+are in the books. Sources leave out what they can, where nobody else wants it. Sinks, and what
+reports show, get what the pipeline says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from ior.errors import FilterError
+from ior.pipeline.abc import SelectiveSource, Source
+from ior.pipeline.graph import Graph
+from ior.pipeline.run import Run
+from ior.pipeline.spec import NodeSpec, PipelineSpec
+from ior.ui.switches import Switches
+
+
+def gated(spec: PipelineSpec, looking: Iterable[str]) -> tuple[PipelineSpec, tuple[str, ...]]:
+    """Put a filter in front of the stages that are looked at; return the filters' names too.
+
+    Stages with the same inputs share one. Those that give rows to others, and those that a
+    sink shows, have none.
+    """
+    enabled = [node for node in spec.nodes.values() if node.enabled]
+    givers = {wire.partition(".")[0] for node in enabled for wire in node.inputs}
+    shown = {name for node in enabled for name in node.of}
+    gates: dict[tuple[str, ...], str] = {}
+    nodes = dict(spec.nodes)
+    free = (name for name in ("view", *(f"view{i}" for i in range(2, 10_000))) if name not in nodes)
+    for name in looking:
+        inputs = nodes[name].inputs
+        if name in givers or name in shown or not inputs:
+            continue
+        if inputs not in gates:
+            gates[inputs] = next(free)
+        nodes[name] = replace(nodes[name], inputs=(gates[inputs],))
+    for inputs, name in gates.items():
+        keys = {"where": "true"}
+        nodes[name] = NodeSpec(name=name, type="filter", inputs=inputs, keys=keys)
+    return replace(spec, nodes=nodes), tuple(gates.values())
+
+
+class Selector:
+    """Lets through what is chosen. `switches` are the syscalls that the graph traces at first."""
+
+    def __init__(self, run: Run, graph: Graph, gates: Sequence[str]) -> None:
+        self._run, self._gates = run, gates
+        sources = [m.node for m in graph.members.values() if isinstance(m.node, Source)]
+        only = sources[0] if len(sources) == 1 else None
+        self._selects = isinstance(only, SelectiveSource)
+        self.switches = Switches()
+        if isinstance(only, SelectiveSource):
+            self.switches = Switches.tracing(only.numbers)
+        self._numbers = self.switches.numbers
+
+    def choose(self, where: str, switches: Switches) -> list[str]:
+        """Let no row through any more that is not wanted; return what cannot be asked, and why."""
+        refused = []
+        for name in self._gates:
+            for asked in (_all(where, switches.where), switches.where, ""):
+                try:
+                    self._run.refilter(name, asked)
+                    break
+                except FilterError as error:
+                    refused.append(f"{name}: {error}")
+        return refused
+
+    async def settle(self, switches: Switches) -> None:
+        """Let the source record what is switched on, and nothing else."""
+        numbers = switches.numbers
+        if self._selects and numbers != self._numbers:
+            self._numbers = numbers
+            await self._run.select(numbers)
+
+
+def _all(*terms: str) -> str:
+    return " and ".join(f"({term})" for term in terms if term)

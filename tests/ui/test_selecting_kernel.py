@@ -1,0 +1,161 @@
+"""Choosing under load, on the real kernel: what the view gets from then on, and the books."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from ptys import Pty
+
+from ior.cli import presets
+from ior.host.command import Command
+from ior.pipeline.graph import build
+from ior.pipeline.ledger import Ledger
+from ior.pipeline.run import Run
+from ior.pipeline.spec import parse
+from ior.stages.flamegraph import FlameSnapshot
+from ior.stages.history import HistorySnapshot
+from ior.stages.stats import StatsSnapshot
+from ior.stages.stream import StreamSnapshot
+from ior.ui.selecting import Selector, gated
+from ior.ui.sight import looked_at
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+
+DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1")
+
+
+class View:
+    """The preset `tui` on a command without an end, as the view runs it."""
+
+    def __init__(self, keys: str = "") -> None:
+        text = presets.text("tui").replace('families = ["FS"]', 'families = ["FS"]\n' + keys)
+        spec = parse(text, directory=Path.cwd(), label="tui")
+        self._spec, self._gates = gated(spec, looked_at(spec))
+
+    def run(self, act: Callable[[View], Awaitable[None]]) -> Ledger:
+        """Do something while it runs; return the books."""
+
+        async def beside() -> None:
+            await self._run.started.wait()
+            await act(self)
+            self._run.stop()
+
+        async def both() -> Ledger:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(beside)
+                return await self._run.run()
+            raise AssertionError
+
+        with Command.start(DD) as command:
+            graph = build(self._spec)
+            self._run = Run(graph, command=command)
+            self.selector = Selector(self._run, graph, self._gates)
+            try:
+                ledger = anyio.run(both)
+            finally:
+                command.end()
+        assert ledger.closed, ledger.open_because
+        return ledger
+
+    async def until(self, syscall: str, more: int) -> None:
+        """Wait until every view has so many more calls of a syscall."""
+        had = self.shown(syscall)
+        with anyio.fail_after(30):
+            while min(b - a for a, b in zip(had, self.shown(syscall), strict=True)) < more:  # noqa: ASYNC110 - the run is as it is
+                await anyio.sleep(0.01)
+
+    def shown(self, syscall: str) -> tuple[int, ...]:
+        """What is shown of a syscall: in tables, in flames, by the second, and the latest row."""
+        stats, flame = self._run.snapshot("stats"), self._run.snapshot("flame")
+        history, stream = self._run.snapshot("history"), self._run.snapshot("stream")
+        assert isinstance(stats, StatsSnapshot)
+        assert isinstance(flame, FlameSnapshot)
+        assert isinstance(history, HistorySnapshot)
+        assert isinstance(stream, StreamSnapshot)
+        table = {row[0]: row[1] for row in stats.by["syscall"].rows}
+        frames = zip(flame.name, flame.self_weight["calls"].tolist(), strict=True)
+        seconds = [second.groups for second in history.seconds]
+        return (
+            table.get(syscall, 0),
+            sum(calls for name, calls in frames if name == syscall),
+            sum(
+                calls
+                for groups in seconds
+                for name, calls in zip(groups.keys.text("syscall"), groups["calls"], strict=True)
+                if name == syscall
+            ),
+            max(
+                (
+                    row
+                    for batch in stream.batches[-3:]
+                    for row, name in zip(batch["seq"].tolist(), batch.text("syscall"), strict=True)
+                    if name == syscall
+                ),
+                default=0,
+            ),
+        )
+
+
+def test_no_view_shows_what_was_switched_off_not_even_what_was_in_the_ring() -> None:
+    then: list[tuple[int, ...]] = []
+
+    async def act(view: View) -> None:
+        await view.until("read", 1000)
+        time.sleep(0.1)  # noqa: ASYNC251 - nobody is to read: the ring fills
+        off = view.selector.switches.toggled(frozenset({"read"}))
+        assert view.selector.choose("", off) == []
+        then.append(view.shown("read"))
+        await view.selector.settle(off)
+        await view.until("write", 50_000)
+        then.append(view.shown("read"))
+        on = off.toggled(frozenset({"read"}))
+        view.selector.choose("", on)
+        await view.selector.settle(on)
+        await view.until("read", 1000)
+
+    ledger = View().run(act)
+    assert then[0][:3] == then[1][:3]
+    assert then[1][3] <= then[0][3]
+    assert ledger.stages["kernel"].filtered + ledger.stages["view"].filtered > 0
+    assert ledger.kernel["lost"] == 0
+
+
+def test_a_family_that_was_not_traced_is_switched_on() -> None:
+    async def act(view: View) -> None:
+        assert "read" in view.selector.switches.off
+        on = view.selector.switches.toggled(frozenset({"read"}))
+        assert on.words() == "on read"
+        view.selector.choose("", on)
+        await view.selector.settle(on)
+        await view.until("read", 1000)
+
+    View('exclude = { syscalls = ["read"] }').run(act)
+
+
+def test_in_the_terminal(tmp_path: Path) -> None:
+    books = tmp_path / "books.json"
+
+    def reads(lines: list[str]) -> list[str]:
+        return [line.split()[-2] for line in lines if line.startswith(" [ ] read ")]
+
+    with Pty("--ledger", str(books), "--", *DD) as pty:
+        pty.see("│dd")
+        pty.child.send("o/^read$\r ")
+        off = reads(pty.wait(lambda lines: bool(reads(lines))))
+        pty.child.send("o3")
+        for _ in range(3):
+            lines = pty.see("write ")
+            row = next(line for line in lines if line.startswith("read "))
+            assert row.split()[1] == off[0]
+            pty.child.send("r")  # nothing: only the screen is drawn again
+        assert any("off read" in line for line in lines)
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    ledger = json.loads(books.read_bytes())
+    assert ledger["closed"] is True
+    assert ledger["kernel"]["lost"] == 0
