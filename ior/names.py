@@ -25,7 +25,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 _UNMAPPED = np.uint32(0xFFFFFFFF)
-_OVERHEAD = 150  # bytes that the index and the lists spend on one string, measured
+_OVERHEAD = 110  # bytes that the index and the lists spend on one string, measured
 
 
 class FileState(IntEnum):
@@ -42,8 +42,8 @@ class Names:
     """Append-only dictionary of distinct (text, state) pairs; code 0 is the empty text."""
 
     __slots__ = (
-        *("__weakref__", "_growing", "_index", "_mapped", "_states", "_states_room"),
-        *("_states_view", "_texts"),
+        *("__weakref__", "_growing", "_mapped", "_others", "_states", "_states_room"),
+        *("_states_view", "_texts", "_whole"),
         "size_bytes",
     )
 
@@ -52,7 +52,8 @@ class Names:
         self._states: list[int] = [0]
         self._states_room: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)  # grows by doubling
         self._states_view = self._states_room  # its used part, brought up to date when asked for
-        self._index: dict[tuple[str, int], int] = {("", 0): 0}
+        self._whole: dict[str, int] = {"": 0}  # by text, of state OK: nearly all
+        self._others: dict[tuple[str, int], int] = {}
         self._growing = threading.Lock()
         self._mapped: WeakKeyDictionary[Callable[[str], str], Array] = WeakKeyDictionary()
         self.size_bytes = 0
@@ -62,18 +63,21 @@ class Names:
 
     def intern(self, text: str, state: int = FileState.OK) -> int:
         """Return the code of `text` in `state`, adding it if it is new."""
-        code = self._index.get((text, state))
+        code = self._whole.get(text) if not state else self._others.get((text, state))
         return self._add(text, state) if code is None else code
 
     def _add(self, text: str, state: int) -> int:
         with self._growing:  # stages in threads of their own add names as well
-            code = self._index.get((text, state))
+            code = self._whole.get(text) if not state else self._others.get((text, state))
             if code is None:
                 code = len(self._texts)
                 self._texts.append(text)
                 self._states.append(state)
                 self.size_bytes += sys.getsizeof(text) + _OVERHEAD
-                self._index[text, state] = code  # last: from here on others use it
+                if state:  # the index comes last: from here on others use the code
+                    self._others[text, state] = code
+                else:
+                    self._whole[text] = code
         return code
 
     def mapped(self, codes: Array, function: Callable[[str], str]) -> Array:

@@ -31,7 +31,7 @@ class KeyIndex:
     It is a cache of what `make` answers, so forgetting costs time and changes nothing.
     """
 
-    def __init__(self, limit: int = 2**20) -> None:
+    def __init__(self, limit: int = 2**18) -> None:
         self._limit = limit
         self.clear()
 

@@ -47,9 +47,13 @@ class _Generation:
         self.codes: dict[int, int] = {}
         self.cut: set[int] = set()  # codes of names that are not whole
         self.facts: dict[int, int] = {}  # of tasks, by id: the code of `Task.text`
-        self._ids = np.zeros(1 << 12, np.uint64)
-        self._slots = np.zeros(1 << 12, np.uint32)
-        self._facts = np.zeros(1 << 12, np.uint32)
+        self._unplaced: list[int] = []  # ids of `codes` that are not in the tables yet
+        self._allot(1 << 12)
+
+    def _allot(self, size: int) -> None:
+        self._ids = np.zeros(size, np.uint64)
+        self._slots = np.zeros(size, np.uint32)
+        self._facts = np.zeros(size, np.uint32)
 
     def intern(self, text: str, state: int = FileState.OK) -> int:
         """Return the code of a text in a state."""
@@ -63,32 +67,38 @@ class _Generation:
         if id_ in self.codes:
             return
         self.codes[id_] = code
+        self._unplaced.append(id_)
         if facts:
             self.facts[id_] = facts
+
+    def _place(self) -> None:
+        """Put the ids that came since the last time into the tables, all at once."""
+        new = self._unplaced
         if len(self.codes) * 2 > len(self._ids):
-            self._grow()
-            return
-        self._place(id_, code)
-
-    def _place(self, id_: int, code: int) -> None:
+            self._allot(1 << (len(self.codes) * 4).bit_length())
+            new = list(self.codes)
+        ids = np.array(new, np.uint64)
+        codes = np.array([self.codes[id_] for id_ in new], np.uint32)
+        known = self.facts.get
+        facts = np.array([known(id_, 0) for id_ in new], np.uint32)
+        self._unplaced = []
         mask = len(self._ids) - 1
-        slot = (id_ >> 8) & mask
-        while self._ids[slot]:
-            slot = (slot + 1) & mask
-        self._ids[slot], self._slots[slot] = id_, code
-        self._facts[slot] = self.facts.get(id_, 0)
-
-    def _grow(self) -> None:
-        size = len(self._ids) * 4
-        self._ids, self._slots = np.zeros(size, np.uint64), np.zeros(size, np.uint32)
-        self._facts = np.zeros(size, np.uint32)
-        for id_, code in self.codes.items():
-            self._place(id_, code)
+        at = ((ids >> np.uint64(8)) & np.uint64(mask)).view(np.intp)
+        while len(ids):
+            free = self._ids.take(at) == 0
+            self._ids[at[free]] = ids[free]  # of two that claim one place the last gets it
+            placed = free & (self._ids.take(at) == ids)
+            self._slots[at[placed]] = codes[placed]
+            self._facts[at[placed]] = facts[placed]
+            left = ~placed
+            ids, codes, facts, at = ids[left], codes[left], facts[left], (at[left] + 1) & mask
 
     def lookup(
         self, ids: npt.NDArray[np.uint64]
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp], Any]:
         """Return the codes of `ids`, places for `facts_at`, and where there was none (0)."""
+        if self._unplaced:
+            self._place()
         mask = len(self._ids) - 1
         slots = ((ids >> np.uint64(8)) & np.uint64(mask)).view(np.intp)
         wrong = np.flatnonzero(self._ids.take(slots) != ids)
@@ -151,9 +161,10 @@ class NameIds:
     def learn(self, announcements: Iterable[bytes]) -> None:
         """Take announcements, in the order in which they were made."""
         young = self._young
+        known, intern, add, header = young.codes, young.intern, young.add, _HEADER.unpack_from
         for payload in announcements:
-            id_, kind, state, length, magic, *words = _HEADER.unpack_from(payload)
-            if id_ in young.codes:
+            id_, kind, state, length, magic, *words = header(payload)
+            if id_ in known:
                 continue
             raw = payload[_HEADER.size : _HEADER.size + length]
             if kind == records.NAME_FILE:
@@ -169,9 +180,9 @@ class NameIds:
             else:
                 comm, _, cgroup = raw.partition(b"\0")
                 facts = _facts(words, cgroup, whole=state != FileState.CUT)
-                young.add(id_, young.intern(escape(comm)), young.intern(facts))
+                add(id_, intern(escape(comm)), intern(facts))
                 continue
-            young.add(id_, young.intern(text, state))
+            add(id_, intern(text, state))
 
     def _joined(self, raw: bytes, directory: int, state: int) -> tuple[str, int]:
         if raw.startswith(b"/"):
@@ -238,13 +249,15 @@ def _facts(words: list[int], cgroup: bytes, *, whole: bool) -> str:
 
 def _path_of(raw: bytes, *, whole: bool) -> str:
     """Turn components, leaf first and NUL-terminated, into a path."""
-    path = b"/".join(reversed(raw.split(b"\0")[:-1]))
+    path = b"/".join(raw.split(b"\0")[-2::-1])
     return escape(b"/" + path if whole else path)
 
 
 def _clean(raw: bytes) -> str:
     """Drop empty and `.` components, as opening the path would; `..` stays: it may cross a link."""
-    return escape(b"/".join([part for part in raw.split(b"/") if part not in (b"", b".")]))
+    if b"//" in raw or b"/." in raw or raw[:1] == b"." or raw[-1:] == b"/":
+        raw = b"/".join([part for part in raw.split(b"/") if part not in (b"", b".")])
+    return escape(raw.removeprefix(b"/"))
 
 
 def _pseudo(raw: bytes, magic: int, inode: int) -> str:
