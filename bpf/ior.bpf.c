@@ -3,11 +3,10 @@
  * the file, sys_exit sends one record with both halves (or, with user_pairing, each sends its
  * half). Nothing here decides that a half has no partner: that is the pairing stage's. */
 #include "filter.bpf.h"
+#include "rates.bpf.h"
 #include "sockets.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define NR_LIMIT 512
 
 /* Bits of `wanted`. */
 #define WANT_ROWS 1  /* make records of this syscall */
@@ -107,11 +106,20 @@ struct task_state {
 	__u8 memory_unread; /* the structure that an argument points to could not be read yet */
 	__u8 address_unread;
 	__u8 rejected; /* the filter left out the call that was entered last */
-	__u8 left_out; /* it left calls out since the last record of this thread */
-	__u8 pad[7];
+	__u8 left_out; /* calls were left out since the last record of this thread */
+	/* Of the parked call, chosen at its entry for both sides and all its restarts: */
+	__u8 counted;	 /* it is counted */
+	__u8 unrecorded; /* it makes no records */
+	/* Of the interrupted one before it whose restart is awaited: */
+	__u8 held, held_counted, held_unrecorded;
+	__u16 counted_nr, held_nr; /* that of the call which restart_syscall goes on with */
+	__u8 pad[6];
 	struct ior_record rec;
 	__u64 raw[8]; /* six arguments; eight so that an index can be masked */
 	struct path_argument paths[2];
+	__u64 entered_ns; /* the parked call with what it restarts, if it is counted */
+	__u64 held_entered_ns, held_exit_ns;
+	__s64 held_ret;
 	__u64 restart_ip;
 	__u64 restart_sp;
 	__u32 restart_nr;
@@ -143,6 +151,8 @@ static __always_inline void send(struct task_state *s)
 	struct counters *c = counts();
 	struct ior_record *r = &s->rec, *out;
 
+	if (sampling && s->unrecorded)
+		return;
 	if (!s->unbroken || s->last_epoch != r->epoch)
 		r->flags |= IOR_F_BREAK;
 	if (!s->seen)
@@ -511,6 +521,40 @@ static __always_inline void fill_enter(struct task_state *s, struct task_struct 
 		name_address(s, 0);
 }
 
+/* Count the interrupted call that was awaited: it is a row of its own. */
+__noinline int give_up_held(struct task_state *s)
+{
+	__s64 latency_ns;
+
+	if (!s || !s->held)
+		return 0;
+	s->held = 0;
+	latency_ns = s->held_exit_ns - s->held_entered_ns;
+	if (s->held_counted && return_passes(s->held_ret, latency_ns))
+		count_call(rates[s->held_nr & (NR_LIMIT - 1)].slot, s->held_ret, latency_ns, 0,
+			   !s->held_unrecorded);
+	return 0;
+}
+
+/* Keep what is counted of an interrupted call until its restart. `pair` does the same with rows. */
+static __always_inline void hold(struct task_state *s)
+{
+	if (!sampling)
+		return;
+	if (s->held) {
+		if (s->unrecorded && !s->held_unrecorded)
+			s->unbroken = 0; /* `pair` gives it up, too */
+		give_up_held(s);
+	}
+	s->held = 1;
+	s->held_counted = s->counted;
+	s->held_unrecorded = s->unrecorded;
+	s->held_nr = s->counted_nr;
+	s->held_entered_ns = s->entered_ns;
+	s->held_exit_ns = s->rec.exit_ns;
+	s->held_ret = s->rec.ret;
+}
+
 /* Tell whether this enter is the restart of the call that a signal interrupted. */
 static __always_inline bool is_restart(struct task_state *s, struct pt_regs *regs, __u32 nr)
 {
@@ -519,6 +563,7 @@ static __always_inline bool is_restart(struct task_state *s, struct pt_regs *reg
 
 	if (s->parked == PARKED_INTERRUPTED) {
 		s->parked = PARKED_NONE;
+		hold(s);
 		send(s); /* no handler ran: the next call tells */
 		return same;
 	}
@@ -530,6 +575,8 @@ static __always_inline bool is_restart(struct task_state *s, struct pt_regs *reg
 	if (s->restart == RESTART_HANDLER && same) {
 		s->restart = RESTART_NONE; /* the handler was left by a jump: nothing restarts */
 		s->unbroken = 0;
+		if (sampling)
+			give_up_held(s);
 	}
 	return false;
 }
@@ -587,6 +634,93 @@ static __always_inline bool rejects_return(struct task_state *s)
 	return true;
 }
 
+/* Choose, once for both sides and all restarts of a call, whether it is counted and recorded. */
+static __always_inline void choose(struct task_state *s, __u32 nr, bool restart)
+{
+	const volatile struct ior_rate *rate = &rates[nr & (NR_LIMIT - 1)];
+
+	if (restart && s->held) {
+		s->held = 0;
+		s->counted = s->held_counted;
+		s->unrecorded = s->held_unrecorded;
+		s->counted_nr = s->held_nr;
+		s->entered_ns = s->held_entered_ns;
+		return;
+	}
+	s->entered_ns = s->rec.enter_ns;
+	s->counted_nr = nr;
+	s->counted = rate->every != 1;
+	s->unrecorded = s->counted && !takes_turn(rate);
+	if (s->unrecorded && rate->every) /* those of rate 0 are as if they were not wanted */
+		s->left_out = 1;
+}
+
+/* Fill what is needed of a call that makes no records: to count it, and to say who is in it. */
+static __always_inline void fill_unrecorded(struct task_state *s, struct task_struct *task,
+					    struct pt_regs *regs, __u32 nr)
+{
+	struct ior_record *r = &s->rec;
+
+	if (rates[nr & (NR_LIMIT - 1)].bytes > BYTES_RETURN)
+		LOAD_ARGUMENTS(s->raw, regs);
+	if (r->tid != task->pid)
+		s->unbroken = 0;
+	r->exit_ns = 0;
+	r->ret = 0;
+	r->file = r->file2 = 0;
+	r->pid = task->tgid;
+	r->tid = task->pid;
+	r->fd = r->fd2 = -1;
+	r->flags = IOR_F_ENTER;
+	r->nr = nr;
+	r->epoch = selection_epoch;
+	name_task(s, task);
+	s->paths[0].unread = 0; /* for on_exec */
+}
+
+/* Return how many bytes the parked call, which has returned, has moved. */
+static __always_inline __u64 bytes_moved(struct task_state *s, const volatile struct ior_rate *rate)
+{
+	__u64 argument = s->raw[rate->argument & 7], moved = s->rec.ret;
+	__u8 rule = rate->bytes;
+
+	if (rule == BYTES_NONE || s->rec.ret <= 0)
+		return 0;
+	if (rule == BYTES_SIZED && !argument)
+		return 0;
+	if (rule >= BYTES_PEEKED && argument & MSG_PEEK)
+		return 0;
+	if (rule == BYTES_RECEIVED && s->raw[(rate->argument - 1) & 7] < moved)
+		return s->raw[(rate->argument - 1) & 7];
+	return moved;
+}
+
+__noinline int count_parked(struct task_state *s)
+{
+	const volatile struct ior_rate *rate;
+	__s64 latency_ns = -1;
+
+	if (!s)
+		return 0;
+	rate = &rates[s->counted_nr & (NR_LIMIT - 1)];
+	if (s->rec.exit_ns)
+		latency_ns = s->rec.exit_ns - s->entered_ns;
+	if (s->rec.flags & IOR_F_RESTARTED && !return_passes(s->rec.ret, latency_ns)) {
+		if (s->unrecorded)
+			leave_out(s);
+		return 0;
+	}
+	return count_call(rate->slot, s->rec.ret, latency_ns, bytes_moved(s, rate), !s->unrecorded);
+}
+
+/* Count the parked call, which has returned or never will, and send it. */
+static __always_inline void finish(struct task_state *s)
+{
+	if (sampling && s->counted)
+		count_parked(s);
+	send(s);
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
@@ -619,7 +753,12 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 			COUNT(deselected);
 	}
 	s->rec.enter_ns = boot_ns();
-	fill_enter(s, task, regs, id);
+	if (sampling)
+		choose(s, id, restart);
+	if (sampling && s->unrecorded)
+		fill_unrecorded(s, task, regs, id);
+	else
+		fill_enter(s, task, regs, id);
 	if (restart)
 		s->rec.flags |= IOR_F_RESTARTED;
 	s->parked = PARKED_CALL;
@@ -627,8 +766,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		send(s);
 	if (syscalls[id & (NR_LIMIT - 1)].how & HOW_NO_RETURN) {
 		s->parked = PARKED_NONE;
+		if (user_pairing && sampling && s->counted)
+			count_parked(s);
 		if (!user_pairing && !(want & WANT_RETURNS && rejects_return(s)))
-			send(s);
+			finish(s);
 	}
 	return 0;
 }
@@ -701,11 +842,6 @@ static __always_inline void fill_exit(struct task_state *s, __u32 nr, long ret)
 	}
 }
 
-static __always_inline bool is_restart_code(long ret)
-{
-	return ret == -512 || ret == -513 || ret == -514 || ret == -516;
-}
-
 /* rt_sigreturn has no number at its exit; it shows where the program goes on. */
 static __always_inline void after_sigreturn(struct task_struct *task, struct pt_regs *regs)
 {
@@ -718,10 +854,28 @@ static __always_inline void after_sigreturn(struct task_struct *task, struct pt_
 		s->restart = RESTART_PROVEN;
 }
 
+static __always_inline void count_unmatched(__u32 nr)
+{
+	__u32 slot = rates[nr & (NR_LIMIT - 1)].slot;
+	struct ior_totals *t = bpf_map_lookup_elem(&totals, &slot);
+
+	if (t)
+		t->unmatched++;
+	else
+		COUNT(lookup_failed);
+}
+
 /* A return whose enter is not parked: the half that it is, for `pair` to classify. */
 static __always_inline void send_exit_half(struct task_state *s, struct task_struct *task, __u32 nr,
 					   long ret)
 {
+	if (sampling && rates[nr & (NR_LIMIT - 1)].every != 1) { /* recorded if its enter was */
+		if (s->parked == PARKED_CALL && !user_pairing)
+			send(s);
+		s->parked = PARKED_NONE;
+		count_unmatched(nr);
+		return;
+	}
 	if (s->seen && s->rec.epoch != selection_epoch) { /* entered when it was not wanted */
 		s->rec.epoch = selection_epoch;
 		s->parked = PARKED_NONE;
@@ -731,6 +885,7 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	if (s->parked == PARKED_CALL && !user_pairing)
 		send(s);
 	s->parked = PARKED_NONE;
+	s->unrecorded = 0;
 	forget_enter(s, task, nr);
 	s->rec.flags = IOR_F_EXIT;
 	s->rec.exit_ns = boot_ns();
@@ -789,7 +944,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 			send_exit_half(s, task, nr, ret);
 		return 0;
 	}
-	if (user_pairing)
+	if (user_pairing && !(sampling && s->unrecorded))
 		forget_enter(s, task, nr);
 	s->rec.exit_ns = boot_ns();
 	s->rec.ret = ret;
@@ -798,7 +953,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		s->parked = PARKED_NONE;
 		return 0;
 	}
-	fill_exit(s, nr, ret);
+	if (!(sampling && s->unrecorded))
+		fill_exit(s, nr, ret);
 	if (is_restart_code(ret)) {
 		s->parked = PARKED_INTERRUPTED;
 		s->rec.flags |= IOR_F_INTERRUPTED;
@@ -810,7 +966,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	}
 	s->parked = PARKED_NONE;
-	send(s);
+	finish(s);
 	return 0;
 }
 
@@ -827,13 +983,15 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *ka)
 	s->parked = PARKED_NONE;
 	if (s->rec.ret == -513 || (s->rec.ret == -512 && ka->sa.sa_flags & SA_RESTART)) {
 		s->restart = RESTART_HANDLER;
+		hold(s);
+		send(s);
 	} else {
 		s->rec.ret = -4; /* EINTR is what the program gets */
 		s->rec.flags &= ~IOR_F_INTERRUPTED;
 		if (wanted[s->rec.nr & (NR_LIMIT - 1)] & WANT_RETURNS && rejects_return(s))
 			return 0;
+		finish(s);
 	}
-	send(s);
 	return 0;
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ior import kinds, syscalls, tasks
+from ior import kinds, sampling, syscalls, tasks
 from ior.kinds import NO_NUMBER, NONE
 from ior.names import FileState, Names
 
@@ -166,6 +166,7 @@ CALLS = Schema(
         Column("cgroup_id", "i8", "int", "id of the control group", NONE),
         Column("cgroup", "u4", "text", "path of the control group", 0),
         Column("container", "u4", "text", "container id, where the cgroup has one", 0),
+        Column("sample_rate", "u4", "int", "one in so many of the syscall's calls is a row"),
     ),
 )
 _MADE = {  # of `args` or `task`, with the value that is empty
@@ -173,7 +174,7 @@ _MADE = {  # of `args` or `task`, with the value that is empty
     for c in CALLS.columns
     if c.name in kinds.COLUMNS | tasks.COLUMNS
 }
-DERIVED = frozenset({"family", "task", *_MADE})
+DERIVED = frozenset({"family", "task", "sample_rate", *_MADE})
 """Columns that a batch may be made without: computed when asked for, `task` empty."""
 
 
@@ -182,6 +183,7 @@ class Origin(NamedTuple):
 
     arch: str  # as `ior.syscalls.table` takes it
     wall_offset_ns: int  # add to a CLOCK_BOOTTIME time to get nanoseconds since 1970
+    rates: sampling.Rates = ()
 
 
 class Batch:
@@ -235,6 +237,8 @@ class Batch:
                 return tasks.read(self, name, _MADE[name])
             if name == "task":
                 return np.zeros(self._length, np.uint32)
+            if name == "sample_rate":
+                return sampling.of_calls(self.origin.rates, self["syscall"])
             if name in _MADE:
                 if self._present is None:
                     self._present = kinds.occurring(self["syscall"])

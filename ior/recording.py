@@ -51,6 +51,7 @@ class Head(msgspec.Struct, frozen=True):
     columns: list[Column]
     arch: str
     wall_offset_ns: int
+    rates: list[tuple[int, int]] = []
 
 
 class NamesBlock(msgspec.Struct, frozen=True, array_like=True):
@@ -123,7 +124,9 @@ class Encoder:
     def head(self, schema: Schema, origin: Origin) -> bytes:
         """Return the magic bytes and the first block."""
         self.schema = schema
-        head = Head(VERSION, schema.name, list(schema.columns), *origin)
+        arch, offset_ns, rates = origin
+        columns = list(schema.columns)
+        head = Head(VERSION, schema.name, columns, arch, offset_ns, list(rates))
         return MAGIC + block(b"H", msgspec.json.encode(head))
 
     def batch(self, batch: Batch) -> bytes:
@@ -146,7 +149,7 @@ class Encoder:
                 .tobytes()
                 for c in batch.schema.columns
             ]
-            body = BatchBlock(slot, *batch.origin, rows, columns)
+            body = BatchBlock(slot, *batch.origin[:2], rows, columns)
             parts.append(block(b"B", _pack(body)))
         self.rows += len(batch)
         return b"".join(parts)
@@ -192,6 +195,9 @@ class Decoder:
                 f"its format is version {self.head.version}; this ior reads version {VERSION}"
             )
         _check_arch(self.head.arch)
+        self._rates = tuple(self.head.rates)
+        if not all(0 <= nr < syscalls.NR_LIMIT and 0 <= rate < 1 << 32 for nr, rate in self._rates):
+            raise BrokenRecording("it has an impossible rate")
         self.schema = _schema(self.head)
         self._recorded = tuple(column.name for column in self.head.columns)
         self._by_name = {column.name: column for column in self.schema.columns}
@@ -242,7 +248,8 @@ class Decoder:
             for name, raw in zip(self._recorded, body.columns, strict=True)
         }
         self.rows += body.rows
-        return Batch(self.schema, columns, names, Origin(body.arch, body.wall_offset_ns))
+        origin = Origin(body.arch, body.wall_offset_ns, self._rates)
+        return Batch(self.schema, columns, names, origin)
 
 
 def _dtype(column: Column) -> np.dtype[Any]:

@@ -25,6 +25,20 @@ class Field(msgspec.Struct, frozen=True):
     kind: str
 
 
+QUANTILES = (0.5, 0.95, 0.99)
+VALUES = (
+    Field("calls", "count"),
+    Field("errors", "count"),
+    Field("bytes", "size"),
+    *(Field(name, "duration") for name in ("total", "min", "mean", "p50", "p95", "p99", "max")),
+)
+"""What every table of calls has behind its keys; the quantiles are `QUANTILES`."""
+
+
+SUMS = "Totals"
+"""The title of a table of one row: the sums of all calls."""
+
+
 class Table(msgspec.Struct, frozen=True):
     """Rows to be looked at, best first. `rest` is the exact sum of the rows left out."""
 

@@ -110,16 +110,17 @@ def _family(table_: Table, word: str) -> str:
     for family in table_.families:
         if family.lower() == word.lower():
             return family
-    raise UsageError(_unknown("family", word, table_.families))
+    raise UsageError(unknown("family", word, table_.families))
 
 
 def _kind(table_: Table, word: str) -> str:
     if word.lower() in table_.kinds:
         return word.lower()
-    raise UsageError(_unknown("kind", word, table_.kinds))
+    raise UsageError(unknown("kind", word, table_.kinds))
 
 
-def _unknown(what: str, word: str, choices: Iterable[str]) -> str:
+def unknown(what: str, word: str, choices: Iterable[str]) -> str:
+    """Return the sentence about a word that is no `what`, with the nearest choices."""
     choices = list(choices)
     lower = {choice.lower(): choice for choice in choices}
     near = [lower[c] for c in difflib.get_close_matches(word.lower(), lower, 3, 0.6)]
@@ -145,7 +146,7 @@ def _named(table_: Table, words: Iterable[str]) -> set[int]:
         elif word in table_.by_name:
             numbers.add(table_.by_name[word].nr)
         else:
-            raise UsageError(_unknown("syscall", word, sorted(table_.by_name)))
+            raise UsageError(unknown("syscall", word, sorted(table_.by_name)))
     return numbers
 
 

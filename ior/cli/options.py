@@ -52,6 +52,12 @@ def add_selection(parser: ArgumentParser) -> None:
             metavar="A,B",
             help=f"leave these {name} out; adds to what the pipeline leaves out",
         )
+    group.add_argument(
+        "--sample",
+        action="append",
+        metavar="NAME=N",
+        help="record one in N calls of this syscall, family or 'default'; 0 only counts them",
+    )
     group.add_argument("--comm", action="append", metavar="NAME", help="of commands of this name")
     group.add_argument(
         "--cgroup",
@@ -166,6 +172,7 @@ def check_target(args: Namespace) -> None:
         live = [*targets, *("--follow-forks" for _ in range(args.follow_forks))]
         live += [f"--{name}" for name in SELECTION if getattr(args, name)]
         live += [f"--no-{name}" for name in SELECTION if getattr(args, f"no_{name}")]
+        live += ["--sample"] * bool(args.sample)
         live += ["--pairing"] * (args.pairing is not None)
         live += ["--no-push-down"] * args.no_push_down
         if live:

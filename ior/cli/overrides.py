@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ior import syscalls
+from ior import sampling, syscalls
 from ior.cli import options, viewing
 from ior.cli.options import SELECTION, words
 from ior.errors import FilterError, InputNotFound, SpecError, UsageError
@@ -38,9 +38,12 @@ def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
     if getattr(args, "demo", False):
         spec = replace_source(spec, "synthetic", {"profile": "moving", "rate": DEMO_RATE})
     changes, selection = _source_changes(args), _selection(args)
-    if changes or selection or args.command is not None:
+    sample = dict(map(sampling.parse, args.sample or ()))
+    if changes or selection or sample or args.command is not None:
         source = bpf_source(spec)
-        changes |= _selected(spec.nodes[source].keys, selection)
+        keys = spec.nodes[source].keys
+        changes |= _selected(keys, selection)
+        changes |= _sampled(keys, keys | changes, selection.get("syscalls", []), sample)
         spec = with_keys(spec, source, changes)
         _check_follow(spec, args)
     for where in options.conditions(args):
@@ -107,6 +110,37 @@ def _selected(keys: dict[str, Any], given: dict[str, list[str]]) -> dict[str, An
     if changes:
         chosen(keys | changes)
     return changes
+
+
+def _sampled(
+    keys: dict[str, Any], changed: dict[str, Any], named: list[str], sample: dict[str, int]
+) -> dict[str, Any]:
+    """Return the key `sample` of the source, if the command line changes it.
+
+    A syscall that `--syscalls` names is recorded also where the file only counts it. Raises
+    UsageError for a rate of what is not traced.
+    """
+    traced = chosen(changed)
+    for name in sample:
+        if not sampling.numbers(name) & traced:
+            raise UsageError(f"--sample {name}: it is not traced; add it with --syscalls")
+    old = keys.get("sample", {})
+    if not _are_rates(old):
+        return {}  # whoever builds the graph says what is wrong
+    table = syscalls.table()
+    asked = {table.by_name[name].nr for name in named if name in table.by_name}
+    kept = {
+        name: rate
+        for name, rate in old.items()
+        if rate or name not in table.by_name or table.by_name[name].nr not in asked
+    }
+    rates = sampling.merged(kept, sample)
+    return {} if rates == old else {"sample": rates}
+
+
+def _are_rates(found: Any) -> bool:
+    known = isinstance(found, dict) and all(type(rate) is int for rate in found.values())
+    return known and not any(sampling.objections(found))
 
 
 def chosen(keys: dict[str, Any]) -> frozenset[int]:
@@ -221,8 +255,11 @@ def describe(spec: PipelineSpec, command: Command | None, duration: str | None) 
     traces = [node for node in spec.nodes.values() if node.type == "bpf" and node.enabled]
     if len(traces) != 1:
         return f"running {spec.label}, {until}"
-    count = len(chosen(traces[0].keys))
-    return f"tracing {count} syscall{'s' * (count != 1)} of {whom(spec, command)}, {until}"
+    numbers = chosen(traces[0].keys)
+    count, rates = len(numbers), sampling.rates(traces[0].keys.get("sample", {}))
+    counted = sum(rates.get(nr) == 0 for nr in numbers)
+    only = f" ({counted} counted only)" if counted else ""
+    return f"tracing {count} syscall{'s' * (count != 1)}{only} of {whom(spec, command)}, {until}"
 
 
 def whom(spec: PipelineSpec, command: Command | None) -> str:

@@ -88,7 +88,7 @@ class Run(Subcommand):
 
 def _printed(named: str, args: Namespace) -> str:
     """Return the TOML of a preset or file as it is written."""
-    changing = ("set", "where", "families", "kinds", "syscalls", "pid", "tid", "replay", "output")
+    changing = ("set", "where", *options.SELECTION, "sample", "pid", "tid", "replay", "output")
     given = [f"--{name}" for name in changing if getattr(args, name)]
     if given or args.command is not None:
         what = given[0] if given else "a command"

@@ -213,6 +213,8 @@ def command_line(args: Namespace, terms: Sequence[str]) -> str:
         for option in (name, f"no_{name}"):
             for value in getattr(args, option) or ():
                 words += [f"--{option.replace('_', '-')}", value]
+    for value in args.sample or ():
+        words += ["--sample", value]
     for value in (*(args.where or ()), *terms):
         words += ["--where", value]
     for value in args.set:

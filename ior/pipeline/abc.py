@@ -173,10 +173,11 @@ class SelectiveSource(Source):
         """Return which terms of a filter this source can apply, and which not."""
 
     @abstractmethod
-    def sift(self, where: Tree | None) -> None:
+    def sift(self, where: Tree | None, *, complete: bool = True) -> None:
         """Leave out, of calls that begin from now on, those that `where` would leave out.
 
-        Terms that cannot be applied are left to the filter that `where` comes from.
+        Terms that cannot be applied are left to the filter that `where` comes from. Unless
+        `complete`, filters of the graph leave out more: totals of the source are not theirs.
         """
 
     @abstractmethod

@@ -15,7 +15,7 @@ import msgspec
 
 KERNEL = (
     *("attempted", "read", "lost", "skipped", "in_flight", "names_lost"),
-    *("compat", "deselected", "filtered_in_kernel"),
+    *("compat", "deselected", "filtered_in_kernel", "counted_only"),
 )
 
 

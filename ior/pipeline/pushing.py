@@ -21,7 +21,8 @@ _BETWEEN = ("gap_ns", "seq")  # they say something of the calls that are left ou
 class Pushed(NamedTuple):
     """What becomes of the filters behind a source.
 
-    `filters` are their names, `complete` says that the source does all that any filter does.
+    `filters` are their names, `complete` says that the source does all that any filter of its
+    rows does.
     """
 
     split: Split
@@ -35,11 +36,22 @@ def pushed(graph: Graph) -> dict[str, Pushed]:
     for name, member in graph.members.items():
         if isinstance(member.node, SelectiveSource):
             behind = dict(_filters(graph, name))
-            every = {n for n, m in graph.members.items() if _condition(m.node) is not None}
+            every = {
+                n for n in _behind(graph, name) if _condition(graph.members[n].node) is not None
+            }
             where = None if _ask_between(graph) else joined(list(behind.values()))
             split = member.node.split(where or Const(True))
             complete = split.rest is None and (where is not None or not every)
             found[name] = Pushed(split, tuple(behind), complete and every <= behind.keys())
+    return found
+
+
+def _behind(graph: Graph, source: str) -> set[str]:
+    """Return the nodes that rows of a source come to."""
+    found = {source}
+    for name, member in graph.members.items():  # producers before their consumers
+        if any(wire.node in found for wire in member.inputs):
+            found.add(name)
     return found
 
 
@@ -63,7 +75,9 @@ def _filters(graph: Graph, source: str) -> Iterator[tuple[str, Tree]]:
         takers = [
             taker
             for taker, member in graph.members.items()
-            if name in member.of or any(wire.node == name for wire in member.inputs)
+            if any(wire.node == name for wire in member.inputs)
+            # What a source answers is of the calls that it does not leave out.
+            or (name in member.of and name != source)
         ]
         if len(takers) != 1:
             return

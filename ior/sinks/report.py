@@ -15,7 +15,7 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import Slowest
 from ior.sinks.tables import render, wrap
 from ior.sinks.writer import WriterSink
-from ior.snapshots import Table
+from ior.snapshots import SUMS, Table
 from ior.units import format_count
 
 _WIDTH = 80  # where no terminal says otherwise
@@ -67,7 +67,8 @@ class Report(WriterSink):
     def _text(
         self, tables: dict[str, list[Table]], ledger: Ledger, slow: Slowest | None, columns: int
     ) -> str:
-        blocks = render(_titled(tables), columns=columns, top=self.config.top)
+        labelled = {name: _labelled(name, some, ledger) for name, some in tables.items()}
+        blocks = render(_titled(labelled), columns=columns, top=self.config.top)
         if self.config.ledger:
             lines = ledger_lines(ledger, columns)
             pace = [] if slow is None else wrap("slowest", [str(slow)], columns)
@@ -87,6 +88,32 @@ def _titled(tables: dict[str, list[Table]]) -> list[Table]:
         for name, some in tables.items()
         for table in some
     ]
+
+
+def _labelled(name: str, tables: list[Table], ledger: Ledger) -> list[Table]:
+    """Return a node's tables; sums of all its calls say where they are not those of all calls."""
+    words = " of recorded calls" if ledger.kernel.get("counted_only") else ""
+    words += ", at least" if _lacks_some(name, ledger) else ""
+    return [
+        msgspec.structs.replace(table, title=table.title + words)
+        if table.title == SUMS and words
+        else table
+        for table in tables
+    ]
+
+
+def _lacks_some(name: str, ledger: Ledger) -> bool:
+    """Return whether something was lost on the way to a node."""
+    if ledger.kernel.get("lost") or ledger.kernel.get("skipped"):
+        return True
+    before, new = set[str](), {name}
+    while new:
+        before |= new
+        edges = [(key, edge) for key, edge in ledger.edges.items() if key.split("->")[1] in new]
+        if any(edge.dropped for _, edge in edges):
+            return True
+        new = {key.split("->")[0].rpartition(".")[0] for key, _ in edges} - before
+    return any(ledger.stages[one].failed for one in before & ledger.stages.keys())
 
 
 def ledger_lines(ledger: Ledger, columns: int) -> list[str]:
@@ -124,6 +151,7 @@ _ASIDE = {
     "names_lost": "names lost",
     "compat": "32-bit",
     "filtered_in_kernel": "calls filtered in the kernel",
+    "counted_only": "calls counted in the kernel only",
     "deselected": "calls under way when the selection changed",
 }
 

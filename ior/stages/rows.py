@@ -15,25 +15,12 @@ from ior import syscalls
 from ior.calls import CALLS, NONE_NS, RESTART_CODES, Batch, Flag
 from ior.names import FileState
 from ior.stages.restarts import Whole
+from ior.transfers import BUFFER_WORD, RECEIVE_FLAGS_WORD, RULED, SIZE_WORD
 
 Array = npt.NDArray[Any]
 
 _NOTHING, _RETURN, _RULE = 0, 1, 2  # what a positive return says about bytes
 _MSG_PEEK: Final = 0x2
-
-# The argument word that is 0 where a call only asks how large a buffer it would need.
-_SIZE_WORD: Final = {
-    "getxattr": 2,
-    "lgetxattr": 2,
-    "fgetxattr": 2,
-    "listxattr": 1,
-    "llistxattr": 1,
-    "flistxattr": 1,
-    "listxattrat": 2,
-}
-_RECEIVE_FLAGS_WORD: Final = {"recvfrom": 2, "recvmsg": 1}
-_BUFFER_WORD: Final = {"recvfrom": 1}  # with MSG_TRUNC the return may be more than the buffer
-_RULED: Final = _SIZE_WORD.keys() | _RECEIVE_FLAGS_WORD.keys() | _BUFFER_WORD.keys()
 
 
 class Rows:
@@ -51,7 +38,7 @@ class Rows:
         self._says = np.full(1 << 16, _NOTHING, np.uint8)
         for call in table.by_nr.values():
             if call.byte_class != "-":
-                self._says[call.nr] = _RULE if call.tracepoint in _RULED else _RETURN
+                self._says[call.nr] = _RULE if call.tracepoint in RULED else _RETURN
 
     def make(self, whole: Whole) -> Batch:
         """Return the calls of whole halves, in their order."""
@@ -137,12 +124,12 @@ class Rows:
 
     def _by_rule(self, nr: Array, moved: Array, args: Array) -> Array:
         """Apply the exceptions: asking for a size and peeking move nothing."""
-        for name, word in _SIZE_WORD.items():
+        for name, word in SIZE_WORD.items():
             moved[(nr == self._table.nr(name)) & (args[:, word] == 0)] = 0
-        for name, word in _RECEIVE_FLAGS_WORD.items():
+        for name, word in RECEIVE_FLAGS_WORD.items():
             peeks = (args[:, word] & np.uint64(_MSG_PEEK)) != 0
             moved[(nr == self._table.nr(name)) & peeks] = 0
-        for name, word in _BUFFER_WORD.items():
+        for name, word in BUFFER_WORD.items():
             length = np.minimum(args[:, word], np.uint64(1 << 62)).astype(np.int64)
             moved = np.where(nr == self._table.nr(name), np.minimum(moved, length), moved)
         return moved

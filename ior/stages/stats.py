@@ -13,7 +13,7 @@ from ior import syscalls
 from ior.calls import Batch, Schema
 from ior.histogram import Histogram, HistogramSnapshot
 from ior.pipeline.abc import Config, Stage
-from ior.snapshots import Field, Table
+from ior.snapshots import SUMS, Field, Table
 from ior.stages.groups import Groups
 from ior.stages.tables import KeyedTable, Sample, check_key, keyed
 
@@ -81,7 +81,7 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
             *(Field(name, "size") for name in sizes),
             *(Field(name.removesuffix("_ns"), "duration") for name in times),
         )
-        return Table("Totals", fields, (msgspec.structs.astuple(self.totals),))
+        return Table(SUMS, fields, (msgspec.structs.astuple(self.totals),))
 
 
 class StatsConfig(Config, frozen=True, kw_only=True):

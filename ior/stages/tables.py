@@ -19,21 +19,14 @@ from ior.errors import SpecError
 from ior.findings import Code, choice
 from ior.histogram import Histograms, bucket_of
 from ior.names import Names
-from ior.snapshots import Field, Table
+from ior.snapshots import QUANTILES, VALUES, Field, Table
 from ior.stages.groups import Groups
 from ior.stages.keys import KeyIndex, Numbers
 
 Array = npt.NDArray[Any]
 
 REST, KEYLESS, FIRST = 0, 1, 2  # row numbers: all keys beyond `max_keys`; no key; the keys
-QUANTILES = (0.5, 0.95, 0.99)
 OTHER = "(other)"
-VALUES = (
-    Field("calls", "count"),
-    Field("errors", "count"),
-    Field("bytes", "size"),
-    *(Field(name, "duration") for name in ("total", "min", "mean", "p50", "p95", "p99", "max")),
-)
 _ONE = np.int64(1)  # a typed scalar: ufunc.at is fifty times slower with a Python int
 _NEVER = np.iinfo(np.int64).max
 

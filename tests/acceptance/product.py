@@ -129,7 +129,7 @@ def report(text: str) -> Tables:
         if "calls" not in heads:
             continue
         table = tables[title] = {}
-        for line in lines:
+        for line in lines if lines != ["(nothing)"] else ():
             cells = re.split(r"\s{2,}", line.strip())
             key = "  ".join(cells[: -len(heads)])
             table[key] = dict(zip(heads, cells[-len(heads) :], strict=True))

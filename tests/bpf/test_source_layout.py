@@ -27,6 +27,9 @@ STRUCTS = {  # what follows the ring's own header of 8 bytes, for the record
     "ior_sieve": (records.SIEVE, 0),
     "ior_group": (records.GROUP, 0),
     "ior_groups": (records.GROUPS, 0),
+    "ior_rate": (records.RATE, 0),
+    "ior_totals": (records.TOTALS, 0),
+    "ior_latencies": (records.LATENCIES, 0),
 }
 
 

@@ -262,3 +262,32 @@ def test_control_groups_of_a_capture_need_not_exist() -> None:
 
 
 PAIR = '[stage.pair]\ntype = "pair"\ninputs = "kernel"\n'
+
+
+def test_rates_of_the_command_line_go_before_those_of_the_file() -> None:
+    text = TRACE.replace("pid = 1", "pid = 1\nsample = { fs = 10, newfstat = 0, read = 0 }")
+
+    def sample(*argv: str) -> dict[str, int]:
+        found: dict[str, int] = (
+            overrides.apply(spec(text), args(*argv)).nodes["kernel"].keys["sample"]
+        )
+        return found
+
+    assert sample("--sample", "FS=3", "--sample", "fstat=5") == {"FS": 3, "fstat": 5, "read": 0}
+    assert sample("--sample", "default=0")["default"] == 0
+    # Who names a syscall wants its rows; one in N is the file's to say.
+    assert sample("--syscalls", "fstat,read") == {"fs": 10}
+    assert sample("--syscalls", "read", "--sample", "read=0")["read"] == 0
+    assert sample("--syscalls", "/^read$/") == {"fs": 10, "newfstat": 0, "read": 0}
+
+
+def test_a_rate_of_what_is_not_traced_is_refused() -> None:
+    for name in ("futex", "Network", "close"):
+        with pytest.raises(UsageError, match=f"--sample {name}: it is not traced"):
+            keys("--sample", f"{name}=0")
+    assert keys("--sample", "socket=0", "--syscalls", "socket")["sample"] == {"socket": 0}
+
+
+def test_a_recording_takes_no_rates() -> None:
+    with pytest.raises(UsageError, match="--replay and --sample do not go together"):
+        options.check_target(args("--replay", "x.ior", "--sample", "read=0"))

@@ -69,6 +69,24 @@ def test_nothing_is_pushed_where_somebody_else_takes_the_rows(more: str) -> None
     assert not found.complete
 
 
+def test_who_shows_what_the_source_answers_misses_nothing() -> None:
+    found = plan(more='[stage.show]\ntype = "report"\nof = ["stats", "kernel"]')
+    assert said(found) == "latency >= 1ms"
+    assert found.complete
+
+
+def test_a_filter_of_another_source_makes_nothing_incomplete() -> None:
+    other = LINE.replace("version = 1", "").format(where='path ~ "x"', more="", keys="")
+    for name in ("kernel", "pair", "slow", "stats"):
+        other = other.replace(f"[stage.{name}]", f"[stage.{name}2]").replace(
+            f'"{name}"\n', f'"{name}2"\n'
+        )
+    other = other.replace('type = "pair2"', 'type = "pair"').replace('"stats2"', '"stats"')
+    found = pushed(build(spec(LINE.format(where="latency >= 1ms", more=other, keys=""))))
+    assert found["kernel"].complete
+    assert not found["kernel2"].complete
+
+
 def test_filters_in_a_row_are_pushed_together() -> None:
     filtered = add_filter(spec(LINE.format(where="latency >= 1ms", more="", keys="")), "is_error")
     (found,) = pushed(build(filtered)).values()

@@ -24,7 +24,7 @@ from ior.pipeline.spec import parse
 from ior.recording import BLOCK, MAGIC, Encoder
 from ior.sinks.capture import Capture, CaptureConfig
 from ior.sinks.csv import CellWriter
-from ior.sources.replay import Replay, ReplayConfig
+from ior.sources.replay import Replay, ReplayConfig, batches
 from ior.testing import ListSource, calls, context, graph, halves
 from ior.text import escape
 
@@ -113,6 +113,17 @@ def test_what_is_replayed_is_what_was_captured(plan, seed, schema):
     for one, other in pairwise(got):
         if one.names is other.names:
             assert len(concat([one, other])) == len(one) + len(other)
+
+
+def test_rates_are_in_the_first_block(tmp_path):
+    path, origin = tmp_path / "rates.ior", Origin("x86_64", 7, ((0, 10), (202, 0)))
+    path.write_bytes(encoded([calls(syscall=["read", "close"], origin=origin)]))
+    (again,) = batches(str(path))
+    assert again.origin == origin
+    assert again["sample_rate"].tolist() == [10, 1]
+    path.write_bytes(encoded([calls(origin=origin._replace(rates=((512, 1),)))]))
+    with pytest.raises(UsageError, match="an impossible rate"):
+        list(batches(str(path)))
 
 
 async def test_a_run_is_captured_and_replayed_with_closed_books(tmp_path):

@@ -179,6 +179,33 @@ async def test_without_the_ledger_a_loss_is_still_said(node_context, tmp_path):
     assert text.strip() == ""
 
 
+async def test_sums_say_where_they_are_not_those_of_all_calls(node_context, tmp_path):
+    stats = Stats(Stats.Config())
+    stats.process(calls())
+
+    async def title(kernel=None, edges=None, stages=None) -> str:
+        books = {"stages": stages or {}, "edges": edges or {}, "calls": 1, "closed": True}
+        context = node_context(
+            snapshots={"stats": stats.snapshot()}, ledger=Ledger(kernel=kernel or {}, **books)
+        )
+        text = await report(context, tmp_path)
+        return next(line for line in text.split("\n") if line.startswith("Totals"))
+
+    dropped = EdgeBooks(offered=3, delivered=1, dropped=2)
+    assert (await title()).startswith("Totals      1 call")
+    assert (await title({"counted_only": 1})).startswith("Totals of recorded calls  1")
+    assert (await title({"lost": 1})).startswith("Totals, at least  1")
+    assert (await title({"skipped": 1})).startswith("Totals, at least  1")
+    way = {"pair.out->where": dropped, "where.out->stats": EdgeBooks()}
+    assert (await title(edges=way)).startswith("Totals, at least  1")
+    aside = {"pair.out->stats": EdgeBooks(), "pair.out->stream": dropped}
+    assert (await title(edges=aside)).startswith("Totals      1")
+    failed = {"pair": StageBooks(failed=1)}
+    assert (await title(edges=aside, stages=failed)).startswith("Totals, at least  1")
+    both = await title({"counted_only": 1, "lost": 1})
+    assert both.startswith("Totals of recorded calls, at least  1")
+
+
 def test_the_books_say_where_everything_went():
     ledger = Ledger(
         closed=False,

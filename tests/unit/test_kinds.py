@@ -48,7 +48,8 @@ def test_the_table_names_what_there_is() -> None:
 def test_columns_that_are_filled_stand_at_the_end_of_a_row() -> None:
     first = min(CALLS.names.index(name) for name in kinds.COLUMNS)
     assert set(CALLS.names[first : CALLS.names.index("task")]) == kinds.COLUMNS
-    assert set(CALLS.names[CALLS.names.index("ppid") :]) == tasks.COLUMNS
+    ppid, rate = (CALLS.names.index(name) for name in ("ppid", "sample_rate"))
+    assert set(CALLS.names[ppid:rate]) == tasks.COLUMNS
 
 
 @pytest.mark.parametrize("arch", ARCHES)

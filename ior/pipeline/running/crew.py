@@ -50,7 +50,7 @@ class Crew:
         for name, push in found.items():
             source = self.workers[name].node
             assert isinstance(source, SelectiveSource)
-            source.sift(push.split.pushed)
+            source.sift(push.split.pushed, complete=push.complete)
         return found
 
     def refilter(self, name: str, where: str) -> dict[str, Pushed]:

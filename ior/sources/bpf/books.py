@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ior.sources.bpf import records
 from ior.sources.bpf.flight import RECORD
 from ior.sources.bpf.loader import Object
+from ior.sources.bpf.totals import Counts, Standing
 from ior.units import format_size
 
 _IN_FLIGHT_AGE_S: Final = 1.0
@@ -32,10 +33,10 @@ _FAILURES: Final = {
 class KernelBooks:
     """What the programs of one loaded object have counted; `read` is the reader's own count."""
 
-    def __init__(self, loaded: Object, ring_size: int) -> None:
+    def __init__(self, loaded: Object, ring_size: int, counts: Counts) -> None:
         self.read = 0
         self.unresolved = 0  # ids in records whose names did not arrive, counted by the reader
-        self._object, self._ring_size = loaded, ring_size
+        self._object, self._ring_size, self._counts = loaded, ring_size, counts
         self._warned: dict[str, int] = {}
         self._looked_s = time.monotonic()
         self._in_flight: tuple[float, int] | None = None  # until when it holds
@@ -58,19 +59,28 @@ class KernelBooks:
         kernel does not run a program inside itself, or there was no memory for a task's state.
         """
         sums = self.counters()
-        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
         return {
             "attempted": sums["attempted"],
             "read": self.read,
             "lost": sums["lost"],
-            "skipped": sums["storage_failed"]
-            + sum(program.recursion_misses() for program in programs),
+            "skipped": self._skipped(sums),
             "in_flight": self.in_flight(),
             "names_lost": sums["names_lost"] + self.unresolved,
             "compat": sums["compat"],
             "deselected": sums["deselected"],
             "filtered_in_kernel": sums["filtered"],
+            "counted_only": self._counts.counted_only(),
         }
+
+    def _skipped(self, sums: Mapping[str, int]) -> int:
+        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
+        return sums["storage_failed"] + sum(program.recursion_misses() for program in programs)
+
+    def standing(self) -> Standing:
+        """Return whether every call was counted that was to be."""
+        sums = self.counters()
+        missed = self._skipped(sums) or sums["lookup_failed"]
+        return Standing.AT_LEAST if missed else Standing.EXACT
 
     def calls_in_flight(self) -> npt.NDArray[Any]:
         """Return the records of the calls that have been entered and have not returned."""

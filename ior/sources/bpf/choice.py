@@ -44,6 +44,7 @@ class Choice:
         self._epoch = 1
         self._writes = 0
         self._changed = False  # by `select`
+        self.complete = True  # nothing is left out behind the programs
 
     def split(self, where: Tree) -> Split:
         """Return what of a filter the programs can apply."""
@@ -60,8 +61,9 @@ class Choice:
             self._loaded.globals.array("wanted")[:] = 0
             self._loaded = None
 
-    def sift(self, where: Tree | None) -> None:
+    def sift(self, where: Tree | None, *, complete: bool) -> None:
         """Leave out calls that begin from now on and do not pass a filter behind the source."""
+        self.complete = complete
         if where != self._sifted:
             self._sifted = where
             self._change()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from ior import syscalls
+from ior import sampling, syscalls
 from ior.errors import SpecError
 from ior.findings import Code, Problem
 from ior.pipeline import abc
@@ -29,6 +29,8 @@ class BpfConfig(abc.Config, frozen=True):
     least a page; `names_mib` bounds what names take in user space. Without `push_down` no
     filter behind `pair` is applied in the kernel. `probe_reads` makes the
     programs read as on kernels before 6.2; without the key $IOR_PROBE_READS says so.
+    `sample` is how many calls are recorded, by syscall, family or `default`: 1 all, N one in N
+    with exact totals, 0 none, which only counts them in the kernel.
     """
 
     families: list[str] = msgspec.field(default_factory=list)
@@ -43,6 +45,7 @@ class BpfConfig(abc.Config, frozen=True):
     names_ring_size: str | int = "8MiB"
     names_mib: int = 64
     push_down: bool = True
+    sample: dict[str, int] = msgspec.field(default_factory=dict)
     probe_reads: bool = msgspec.field(default_factory=probe_reads)
 
 
@@ -69,6 +72,8 @@ def problems(config: BpfConfig) -> Iterator[Problem]:
         for number, word in enumerate(config.exclude.get(key, ())):
             if said := syscalls.objection(key, word):
                 yield Problem(Code.REFUSED, said, keys=("exclude", key, number))
+    for name, message, of_rate in sampling.objections(config.sample):
+        yield Problem(Code.REFUSED, message, keys=("sample", name), at_key=not of_rate)
     for key in ("ring_size", "names_ring_size"):
         try:
             ring_bytes(getattr(config, key), key)

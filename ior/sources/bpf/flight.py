@@ -15,13 +15,13 @@ from ior import syscalls
 from ior.calls import Flag
 from ior.sources.bpf import records
 from ior.sources.bpf.names import NameIds
-from ior.sources.flight import InFlight, Waiting
+from ior.sources.flight import Waiting
 
 RECORD: Final = np.dtype(list(records.FIELDS))
 """One call in flight: a record without the ring's header."""
 
 
-def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> InFlight:
+def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> tuple[Waiting, ...]:
     """Return what is known of records of `RECORD`, whose names `ids` has learned."""
     found = found[np.argsort(found["enter_ns"], kind="stable")]
     lost = (found["flags"] & (Flag.FILE_LOST | Flag.FILE2_LOST)) != 0
@@ -31,15 +31,13 @@ def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> 
     }
     comms = ids.names.texts(ids.tasks(np.ascontiguousarray(found["task"]))[0].tolist())
     name = syscalls.table(arch).name
-    return InFlight(
-        tuple(
-            Waiting(max(now_ns - enter_ns, 0), pid, tid, comm, name(nr), fd, file or second)
-            for enter_ns, pid, tid, comm, nr, fd, file, second in zip(
-                *(found[key].tolist() for key in ("enter_ns", "pid", "tid")),
-                comms,
-                *(found[key].tolist() for key in ("nr", "fd")),
-                *texts.values(),
-                strict=True,
-            )
+    return tuple(
+        Waiting(max(now_ns - enter_ns, 0), pid, tid, comm, name(nr), fd, file or second)
+        for enter_ns, pid, tid, comm, nr, fd, file, second in zip(
+            *(found[key].tolist() for key in ("enter_ns", "pid", "tid")),
+            comms,
+            *(found[key].tolist() for key in ("nr", "fd")),
+            *texts.values(),
+            strict=True,
         )
     )

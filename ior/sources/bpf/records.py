@@ -91,6 +91,22 @@ GROUPS: Final = np.dtype(
 )
 """`struct ior_groups`."""
 
+RATE: Final = np.dtype([("every", "<u4"), ("slot", "<u2"), ("bytes", "u1"), ("argument", "u1")])
+"""`struct ior_rate`: how many of a syscall's calls are recorded."""
+
+TOTALS: Final = np.dtype(
+    [
+        *((name, "<u8") for name in ("calls", "recorded", "errors", "untimed", "unmatched")),
+        *((name, "<u8") for name in ("bytes", "latency_ns", "not_least", "greatest")),
+        ("left", "<u4"),
+        ("turn", "<u4"),
+    ]
+)
+"""`struct ior_totals`: what is counted of one syscall, one per CPU."""
+
+LATENCIES: Final = np.dtype([("calls", "<u8", (1024,))])
+"""`struct ior_latencies`: how many of those calls are in which bucket of `ior.histogram`."""
+
 SYSCALL: Final = np.dtype(
     [
         ("how", "<u4"),

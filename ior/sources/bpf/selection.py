@@ -202,7 +202,10 @@ def wanted(
     ]:
         if (nr := table.nr(name)) >= 0:
             bits[nr] |= bit
-    bits[(bits & WANT_ALWAYS) != 0] &= ~np.uint8(WANT_NONE_NOW)  # it may go on with another call
+    # It may go on with another call: only one that does not is left out.
+    bits[(bits & WANT_ALWAYS != 0) & (bits & WANT_NONE_NOW != 0)] &= ~np.uint8(
+        WANT_NONE_NOW | WANT_ROWS
+    )
     if table.arch == "x86_64":
         bits[IA32_EXECVE] |= WANT_EXECED
     return bits

@@ -14,10 +14,11 @@ from importlib import resources
 from typing import Any, ClassVar
 
 import anyio
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ior import syscalls
+from ior import sampling, syscalls
 from ior.calls import HALVES, Batch, Flag, Origin
 from ior.errors import SpecError, UnsupportedHost
 from ior.expr.sieve import Split
@@ -33,7 +34,7 @@ from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
-from ior.sources.flight import InFlight
+from ior.sources.bpf.totals import Counts, KernelSnapshot, Standing, Totals
 
 # A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
@@ -68,6 +69,7 @@ class BpfSource(abc.SelectiveSource):
         numbers = syscalls.select(config.families, config.kinds, config.syscalls, config.exclude)
         whole = config.pairing == "kernel"
         self._choice = Choice(numbers, whole=whole, push_down=config.push_down)
+        self._counts = Counts(sampling.rates(config.sample))
         self._ring_size = ring_bytes(config.ring_size)
         self._names_size = ring_bytes(config.names_ring_size, "names_ring_size")
         self._target: Target | None = None
@@ -75,7 +77,8 @@ class BpfSource(abc.SelectiveSource):
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
         self._final: Mapping[str, int] = {}
-        self._in_flight: InFlight | None = None  # at the end
+        self._standing = Standing.EXACT
+        self._at_end: KernelSnapshot | None = None
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
@@ -98,11 +101,19 @@ class BpfSource(abc.SelectiveSource):
             RingReader(self._object.maps["calls"].fd, self._ring_size),
             RingReader(self._object.maps["names"].fd, self._names_size),
         )
-        self._books = KernelBooks(self._object, self._ring_size)
+        self._counts.begin(self._object)
+        if self._counts.rates and not self._choice.complete:
+            self.ctx.warn(
+                "totals of what is sampled are not available: a filter is not wholly applied "
+                "in the kernel"
+            )
+        self._books = KernelBooks(self._object, self._ring_size, self._counts)
         self._ids = NameIds(config.names_mib * _MIB)
         now = time.clock_gettime_ns
         self._origin = Origin(
-            syscalls.architecture(), now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME)
+            syscalls.architecture(),
+            now(time.CLOCK_REALTIME) - now(time.CLOCK_BOOTTIME),
+            self._counts.rates,
         )
         target.mark_before(self._object)
         self._object.attach("on_newtask", "on_signal_deliver", "on_exec", "on_task_end")
@@ -136,6 +147,7 @@ class BpfSource(abc.SelectiveSource):
             spec.globals[name] = int(value)
         spec.globals["boot_offset_ns"] = boot_offset_ns()
         spec.globals["hash_key"] = secrets.token_bytes(16)
+        self._counts.edit(spec)
         spec.globals["syscalls"] = selection.descriptions().tobytes()
         return spec
 
@@ -183,19 +195,28 @@ class BpfSource(abc.SelectiveSource):
                 self._object.detach()
             if self._books is not None:
                 self._books.freeze()
-                self._in_flight = self._look()
+                self._at_end = self._look()
 
-    def snapshot(self) -> InFlight | None:
-        """Return the calls that have not returned: now or, after the end, at the end."""
-        return self._look() if self._in_flight is None else self._in_flight
+    def snapshot(self) -> KernelSnapshot | None:
+        """Return what is counted, and which calls have not returned: now or at the end."""
+        if self._at_end is None:
+            return self._look()
+        return msgspec.structs.replace(self._at_end, totals=self._totals())
 
-    def _look(self) -> InFlight | None:
+    def _totals(self) -> Totals:
+        standing = self._standing if self._books is None else self._books.standing()
+        if not self._choice.complete:
+            standing = Standing.UNAVAILABLE
+        return Totals(self._counts.now(), standing)
+
+    def _look(self) -> KernelSnapshot | None:
         if self._books is None or self._rings is None:
             return None
         found = self._books.calls_in_flight()
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._ids.learn(self._announced(self._rings[1]))
-        return in_flight(found, self._ids, self._origin.arch, now_ns)
+        waiting = in_flight(found, self._ids, self._origin.arch, now_ns)
+        return KernelSnapshot(waiting, self._totals())
 
     def _settled(self) -> bool:
         """Tell whether every program that was running at the detach has finished its record."""
@@ -301,9 +322,9 @@ class BpfSource(abc.SelectiveSource):
         """Return what of a filter the programs can apply, and what not."""
         return self._choice.split(where)
 
-    def sift(self, where: Tree | None) -> None:
+    def sift(self, where: Tree | None, *, complete: bool = True) -> None:
         """Let the programs leave out what a filter behind will leave out."""
-        self._choice.sift(where)
+        self._choice.sift(where, complete=complete)
 
     def select(self, numbers: Collection[int] | None = None, where: Tree | None = None) -> None:
         """Record and give only these from now on."""
@@ -324,7 +345,10 @@ class BpfSource(abc.SelectiveSource):
         if self._object is None:
             return
         self._object.detach()
-        self._final, self._books = self.books(), None
+        if self._books is not None:
+            self._final, self._standing = self.books(), self._books.standing()
+            self._counts.end()
+            self._books = None
         for ring in self._rings or ():
             ring.close()
         self._rings = None
