@@ -37,16 +37,13 @@ def texts(batch: Batch) -> list[list[str]]:
         batch.text(name) for name in ("comm", "file", "old_file", "asked", "syscall", "errno")
     ]
     numbers = (batch[name].tolist() for name in ("pid", "tid", "fd", "fd2", "ret"))
-    columns += [["" if v == -1 else str(v) for v in values] for values in numbers]
-    columns.append(decode.texts(batch, "fd_flags"))
-    for name in sorted(kinds.COLUMNS):
-        how = kinds.arguments(batch.origin.arch, name)
-        named = [nr in how and how[nr].names != "-" for nr in batch["syscall"].tolist()]
-        cells = decode.texts(batch, name)
-        columns.append(
-            [text if is_named else "" for text, is_named in zip(cells, named, strict=True)]
-        )
-    return [list(row) for row in zip(*columns, strict=True)]
+    columns += [[str(v) if 0 <= v < 1 << 22 else "" for v in values] for values in numbers]
+    words = [set[str]() for _ in range(len(batch))]
+    for name in (*sorted(kinds.COLUMNS), "fd_flags"):
+        for known, cell in zip(words, decode.texts(batch, name), strict=True):
+            known |= {word for word in cell.split("|") if word[:1].isalpha()}
+    rows = zip(*columns, strict=True)
+    return [[*row, *known] for row, known in zip(rows, words, strict=True)]
 
 
 @st.composite
@@ -74,7 +71,7 @@ def batches(draw: st.DrawFn) -> Batch:
 @given(
     st.lists(batches(), min_size=1, max_size=3),
     st.sampled_from(
-        ["a", "O_", "ENOENT", "^1$", "x", ".*", "CREAT", "FD_CLO", "4", "sh|/tmp", "S"]
+        ["a", "O_", "ENOENT", "^1$", "x", ".*", "CREAT", "FD_CLO", "4", "sh|/tmp", "S", "^O_DSYNC"]
     ),
 )
 def test_a_search_finds_the_rows_in_which_a_cell_matches(found: list[Batch], text: str) -> None:

@@ -1,13 +1,14 @@
 """A regular expression over retained rows, in columns: which rows match, and how many.
 
-It is tried on each cell by itself: on commands, syscalls, errors, files, on arguments that have
-names (`O_CREAT`), and on the numbers of processes, threads, descriptors and results; not on
-times, durations, sizes and offsets. Each distinct name or number is tried once, whatever number
-of rows it stands in.
+It is tried on each cell by itself: on commands, syscalls, errors, files, on each name that an
+argument has (`O_CREAT`), and on the numbers of processes, threads, descriptors and results below
+2^22; not on times, durations, sizes and offsets. Each distinct name or number is tried once,
+whatever number of rows it stands in.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,48 +30,42 @@ TEXTS = ("comm", "file", "old_file", "asked", "container", "cgroup")
 NUMBERS = ("pid", "tid", "fd", "fd2", "ret")
 _ROOM = 1 << 22  # values from 0 to here have their answers in an array: any pid, any descriptor
 _UNKNOWN, _NO, _YES = 0, 1, 2
+_F_SETFD = 2  # the command of fcntl whose flags are the descriptor's
 
 
 class Answers:
-    """Which values match, asked once for each; `shown` gives a text for each of some rows."""
+    """Which values match, asked once for each value from 0 to 2^22; others do not."""
 
     def __init__(self, search: Callable[[str], object]) -> None:
         self._search = search
         self._known = np.zeros(1024, np.uint8)
 
-    def of(self, values: npt.NDArray[Any], shown: Callable[[Ints], Iterable[str]]) -> Bools:
-        """Return which of `values` match; `shown` gets the places of those not known yet."""
+    def of(self, values: npt.NDArray[Any], texts: Callable[[list[int]], Iterable[str]]) -> Bools:
+        """Return which of `values` match; `texts` gives the texts of those not known yet."""
         small = (values >= 0) & (values < _ROOM)
         if small.all():
-            return self._small(values.astype(np.intp, copy=False), shown)
+            return self._small(values, texts)
         found = np.zeros(len(values), np.bool_)
-        inside, outside = np.flatnonzero(small), np.flatnonzero(~small)
-        if len(inside):
-            chosen = values[inside].astype(np.intp)
-            found[inside] = self._small(chosen, lambda at: shown(inside[at]))
-        _, first, back = np.unique(values[outside], return_index=True, return_inverse=True)
-        found[outside] = self._asked(shown(outside[first]))[back]
+        found[small] = self._small(values[small], texts)
         return found
 
-    def _small(self, values: Ints, shown: Callable[[Ints], Iterable[str]]) -> Bools:
-        if not len(values):
-            return np.zeros(0, np.bool_)
-        most = int(values.max())
+    def _small(
+        self, values: npt.NDArray[Any], texts: Callable[[list[int]], Iterable[str]]
+    ) -> Bools:
+        most = int(values.max()) if len(values) else 0
         if most >= len(self._known):
             grown = np.zeros(2 * most + 1, np.uint8)
             grown[: len(self._known)] = self._known
             self._known = grown
         answers = self._known[values]
-        new = np.flatnonzero(answers == _UNKNOWN)
-        if len(new):
-            distinct, first = np.unique(values[new], return_index=True)
-            self._known[distinct] = np.where(self._asked(shown(new[first])), _YES, _NO)
+        new = answers == _UNKNOWN
+        if new.any():
+            distinct = np.unique(values[new])
+            asked = (text != "" and self._search(text) for text in texts(distinct.tolist()))
+            self._known[distinct] = [_YES if answer else _NO for answer in asked]
             answers = self._known[values]
         found: Bools = answers == _YES
         return found
-
-    def _asked(self, texts: Iterable[str]) -> Bools:
-        return np.array([text != "" and self._search(text) is not None for text in texts], np.bool_)
 
 
 class Pattern:
@@ -80,7 +75,8 @@ class Pattern:
         self.text = text
         self.search = matcher(text)
         self._names: WeakKeyDictionary[Names, Answers] = WeakKeyDictionary()
-        self._others: dict[tuple[str, str, int], Answers] = {}
+        self._others: dict[str, Answers] = {}
+        self._groups: dict[tuple[str, str], frozenset[str]] = {}
         self._masks: dict[int, tuple[Batch, Bools]] = {}  # of the batches of the last picture
 
     def find(self, rows: Rows) -> Found:
@@ -101,21 +97,20 @@ class Pattern:
         names, arch = set(batch.schema.names), batch.origin.arch
         for name in TEXTS:
             if name in names and batch.column(name).kind == "text":
-                codes, of = batch[name], batch.names
-                filled = np.flatnonzero(codes)
-                texts = lambda at, codes=codes[filled], of=of: of.texts(codes[at].tolist())  # noqa: E731 (short)
-                found[filled] |= self._for(of).of(codes[filled], texts)
+                codes = batch[name]
+                if codes.any():
+                    found |= self._for(batch.names).of(codes, batch.names.texts)
         if "syscall" in names:
-            name_of = syscalls.table(arch).name
-            found |= self._number(arch, "syscall", batch["syscall"], name_of)
+            found |= self._number(arch, batch["syscall"], syscalls.table(arch).name)
             found |= self._arguments(batch)
         if "errno" in names:
-            found |= self._number(arch, "errno", batch["errno"], syscalls.errno_name)
+            found |= self._number("errno", batch["errno"], syscalls.errno_name)
         if "fd_flags" in names:
-            found |= self._number(arch, "fd_flags", batch["fd_flags"], _status(arch))
+            flags = batch["fd_flags"]
+            found |= self._has_name(flags, "O", arch) & (flags != 0)
         for name in NUMBERS:
             if name in names:
-                found |= self._number("", "number", batch[name], _number)
+                found |= self._number("", batch[name], str)
         return found
 
     def _for(self, names: Names) -> Answers:
@@ -124,50 +119,59 @@ class Pattern:
             answers = self._names[names] = Answers(self.search)
         return answers
 
-    def _other(self, arch: str, what: str, nr: int = 0) -> Answers:
-        return self._others.setdefault((arch, what, nr), Answers(self.search))
-
-    def _number(
-        self, arch: str, what: str, values: npt.NDArray[Any], text: Callable[[int], str]
-    ) -> Bools:
-        return self._other(arch, what).of(values, lambda at: map(text, values[at].tolist()))
+    def _number(self, of: str, values: npt.NDArray[Any], text: Callable[[int], str]) -> Bools:
+        answers = self._others.setdefault(of, Answers(self.search))
+        return answers.of(values, lambda distinct: map(text, distinct))
 
     def _arguments(self, batch: Batch) -> Bools:
         """Ask about arguments that have names, syscall by syscall: each has its own names."""
         found = np.zeros(len(batch), np.bool_)
         arch, syscall = batch.origin.arch, batch["syscall"]
-        present = np.flatnonzero(kinds.occurring(syscall)).tolist()
         shown = set(batch.schema.names)
-        for nr in present:
-            rows = None
-            for column in _named(arch, nr):
-                if column not in shown:
+        for nr in np.flatnonzero(kinds.occurring(syscall)).tolist():
+            for column, group in _named(arch, nr):
+                if column not in shown or not (self._may(group, arch) or group == "O"):
                     continue
-                rows = np.flatnonzero(syscall == nr) if rows is None else rows
-                values = batch[column][rows]
-                if column == "call_flags" and "op" in shown:  # fcntl's depend on its command
-                    op = batch["op"][rows]
-                    values = np.where(op > 0, (values & 0xFFFFFFFF) | (op << 32), values)
-                texts = lambda at, rows=rows, column=column: decode.texts(  # noqa: E731 (short)
-                    batch.select(rows[at]), column
-                )
-                found[rows] |= self._other(arch, column, nr).of(values, texts)
+                rows = np.flatnonzero(syscall == nr)
+                if column == "call_flags" and nr == syscalls.table(arch).nr("fcntl"):
+                    of_fd = rows[batch["op"][rows] == _F_SETFD]
+                    found[of_fd] |= self._has_name(batch[column][of_fd], "FD", arch)
+                    rows = rows[batch["op"][rows] != _F_SETFD]
+                found[rows] |= self._has_name(batch[column][rows], group, arch)
         return found
 
+    def _may(self, group: str, arch: str) -> frozenset[str]:
+        """Return the names of a group that match."""
+        key = (group, arch)
+        if key not in self._groups:
+            names = (constant.name for constant in decode.constants(arch).get(group, ()))
+            self._groups[key] = frozenset(name for name in names if self.search(name))
+        return self._groups[key]
 
-def _number(value: int) -> str:
-    return "" if value == -1 else str(value)
+    def _has_name(self, values: npt.NDArray[Any], group: str, arch: str) -> Bools:
+        """Return which values have a name that matches, among those that `decode` gives them."""
+        match = self._may(group, arch)
+        found = np.zeros(len(values), np.bool_)
+        if not match or not len(values):
+            return found
+        left, back = np.unique(values.astype(np.int64), return_inverse=True)
+        hit, done = np.zeros(len(left), np.bool_), left < 0
+        for name, mask, number in decode.constants(arch)[group]:
+            has = ~done & (left & mask == number)
+            if mask == -1:
+                done |= has
+            else:
+                left = np.where(has, left & ~mask, left)
+            if name in match:
+                hit |= has
+        return hit[back]
 
 
-def _status(arch: str) -> Callable[[int], str]:
-    return lambda value: decode.named("O", value, arch) if value else ""
-
-
-def _named(arch: str, nr: int) -> list[str]:
-    """Return the arguments of a syscall whose values have names."""
-    columns = sorted(kinds.COLUMNS)
-    filled = ((column, kinds.arguments(arch, column).get(nr)) for column in columns)
-    return [column for column, how in filled if how is not None and how.names != "-"]
+@functools.lru_cache(2048)
+def _named(arch: str, nr: int) -> list[tuple[str, str]]:
+    """Return the arguments of a syscall whose values have names, with the group of these."""
+    filled = ((column, kinds.arguments(arch, column).get(nr)) for column in sorted(kinds.COLUMNS))
+    return [(column, how.names) for column, how in filled if how is not None and how.names != "-"]
 
 
 class Found(msgspec.Struct, frozen=True, eq=False):
