@@ -19,6 +19,12 @@ def row_of(status: str) -> int:
     return int(found[1].replace(",", ""))
 
 
+def under_the_cursor(done: Done) -> str:
+    """Return the line of the row under the cursor."""
+    layout = done.after.layout
+    return done.now[layout.rows.line_of(layout.listing.row) - layout.listing.top + 1]
+
+
 def stops_to_select(done: Done) -> None:
     assert done.was[-1].startswith(f" the latest of {ROWS:,} rows")
     assert done.after.paused
@@ -37,7 +43,7 @@ def filters_by_the_cell(done: Done) -> None:
 
 
 def shows_the_row_in_full(done: Done) -> None:
-    assert done.now[0].startswith(" openat ")
+    assert done.now[0].startswith("›openat ")
     assert any(line.split()[-1:] == ["/var/lib/part1/file37"] for line in done.now)
     done.again(done.name)
     assert row_of(done.now[-1]) == ROWS
@@ -54,14 +60,13 @@ def goes_back_to_the_list(done: Done) -> None:
 def searches(done: Done) -> None:
     assert any(line.startswith("search: ") for line in done.seat.show())
     assert "match 2,300 of 2,300" in done.again("nginx", "enter")[-2]
-    assert "nginx" in done.now[done.after.layout.listing.row - done.after.layout.listing.top + 1]
+    assert "nginx" in under_the_cursor(done)
 
 
 def next_match(expected: int) -> Effect:
     def check(done: Done) -> None:
         assert f"match {expected:,} of 2,300" in done.seat.show()[-2]
-        row = done.after.layout.listing.row - done.after.layout.listing.top
-        assert done.now[row + 1].split()[1] == "nginx"
+        assert under_the_cursor(done).split()[1] == "nginx"
 
     return check
 

@@ -140,10 +140,12 @@ class Seat(Stand):
 
     def picture(self) -> Picture:
         """Look at what is in front."""
-        front, chosen = self.state.front, Chosen(self.state.where, self.state.window)
+        state, front = self.state, self.state.front
         if front is None or not front.tab.looks:
             return self._viewer.picture(None)
-        return self._viewer.picture(self._viewer.look(front.tab, front.view, chosen))
+        chosen = Chosen(state.where, state.window, state.notes)
+        look = self._viewer.look(front.tab, front.view, chosen, held=state.paused)
+        return self._viewer.picture(look)
 
     def tick(self) -> None:
         """Take a picture, a second after the last."""

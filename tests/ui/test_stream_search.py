@@ -15,6 +15,7 @@ from test_stream_tab import Still, layout, lines, look, showing, some, tick, und
 from ior import decode, kinds
 from ior.calls import Batch
 from ior.names import Names
+from ior.stages.stream import Stream, StreamConfig
 from ior.testing import calls
 from ior.ui.events import PromptEdited
 from ior.ui.flame import matcher
@@ -158,15 +159,17 @@ def test_every_bad_expression_is_refused(text: str) -> None:
     assert asked(text, showing()).prompt is not None
 
 
-def test_old_batches_are_not_asked_again() -> None:
-    one, two = some(50), some(50, 50)
-    rows, _ = look(Still(one))
-    pattern = Pattern("openat")
-    asked_of: list[Batch] = []
-    search = pattern.matches
-    pattern.matches = lambda batch: asked_of.append(batch) or search(batch)
-    kept = rows.parts[0]
-    assert len(pattern.find(rows).at) == 17
-    more = type(rows)((kept, type(kept)(two, 50, None)), np.array([50, 100]))
-    assert len(pattern.find(more).at) == 33
-    assert asked_of == [kept.batch, two]
+def test_only_new_rows_are_asked() -> None:
+    names = Names()
+    stage, pattern = Stream(StreamConfig(rows=100)), Pattern("openat")
+    asked_of: list[int] = []
+    matches = pattern.matches
+    pattern.matches = lambda batch: asked_of.append(len(batch)) or matches(batch)
+    for first in range(0, 400, 40):
+        stage.process(some(40, first, names))
+        rows, _ = look(Still(snapshot=stage.snapshot()))
+        numbers = [rows.place(int(row)).number for row in pattern.find(rows).at]
+        assert numbers == [i for i in range(rows.parts[0].first, first + 40) if i % 3 == 1]
+    assert sum(asked_of) == 400
+    pattern.find(look(Still(some(7)))[0])
+    assert sum(asked_of) == 407  # another stream, which has not come so far

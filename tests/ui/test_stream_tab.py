@@ -75,11 +75,13 @@ def some(count: int = 100, first: int = 0, names: Names | None = None) -> Batch:
 class Still:
     """A run whose stream stands still."""
 
-    def __init__(self, *batches: Batch, rows: int = 10_000) -> None:
+    def __init__(
+        self, *batches: Batch, rows: int = 10_000, snapshot: Snapshot | None = None
+    ) -> None:
         stage = Stream(StreamConfig(rows=rows))
         for batch in batches:
             stage.process(batch)
-        self._answer = stage.snapshot()
+        self._answer = snapshot or stage.snapshot()
 
     def snapshot(self, name: str) -> Snapshot:
         assert name == "stream"

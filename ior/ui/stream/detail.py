@@ -6,28 +6,31 @@ It is lines of a label and a text. A line may have a filter, and may lead to ano
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
 
 from ior import kinds
 from ior.calls import NONE_NS, RAW, Batch
+from ior.sources.flight import Waiting
 from ior.ui.stream.columns import COLUMNS, asked_terms, of_kind, results, when
 from ior.ui.stream.life import Life, descriptors, life_of
-from ior.ui.stream.partners import meanwhile, neighbour
-from ior.ui.stream.rows import Place, Rows
+from ior.ui.stream.partners import meanwhile, neighbour, now
+from ior.ui.stream.rows import Place, Rows, grouped
 from ior.units import format_count, format_duration, format_size
 
+_BRIEF = ("time", "tid", "syscall", "result", "latency", "asked for")
 AROUND = 100  # rows of a descriptor's life that are listed on either side
 _TITLES = {column.reads[0]: column for column in COLUMNS}
 _PLAIN = (
-    *("file", "file_state", "old_file", "asked", "fd", "fd2", "fd_flags", "bytes", "restarts"),
+    *("file", "file_state", "old_file", "asked", "fd", "fd2", "fd_flags", "bytes"),
     *("comm", "pid", "tid", "ppid", "uid", "container", "cgroup"),
 )
 """Columns that are shown as the list shows them, in this order."""
 _ELSEWHERE = {
-    *("seq", "time_ns", "latency_ns", "gap_ns", "ret", "errno", "is_error", "syscall", "family"),
+    *("seq", "time_ns", "latency_ns", "gap_ns", "restarts", "ret", "errno", "is_error"),
+    *("syscall", "family"),
 }
 
 
@@ -46,7 +49,7 @@ def entries(rows: Rows, place: Place) -> tuple[Entry, ...]:
     """Return the lines of a row."""
     one = place.batch.select(np.array([place.index]))
     return (
-        Entry(*_title(one, place), heading=True),
+        _title(one, place),
         *_times(one),
         *_result(one),
         *_columns(one),
@@ -57,12 +60,14 @@ def entries(rows: Rows, place: Place) -> tuple[Entry, ...]:
     )
 
 
-def _title(one: Batch, place: Place) -> tuple[str, str]:
+def _title(one: Batch, place: Place) -> Entry:
     known = one.schema.names
-    name = one.text("syscall")[0] if "syscall" in known else one.schema.name
-    family = f"  {one.text('family')[0]}" if "family" in known else ""
+    name = one.text("syscall")[0] if "syscall" in known else ""
+    family = f"{one.text('family')[0]}  " if "family" in known else ""
     seq = f", call {format_count(int(one['seq'][0]))}" if "seq" in known else ""
-    return name, f"{family}  row {format_count(place.number)} of the stream{seq}"
+    text = f"{family}row {format_count(place.number)} of the stream{seq}"
+    term = f"syscall == {name}" if name else ""
+    return Entry(name or one.schema.name, text, term, heading=True)
 
 
 def _times(one: Batch) -> Iterator[Entry]:
@@ -79,6 +84,10 @@ def _times(one: Batch) -> Iterator[Entry]:
         else:
             text = f"{when(begun + latency, offset_ns)}, after {format_duration(latency)}"
             yield Entry("returned", f"{text} ({format_count(latency)} ns)", *_term(one, "latency"))
+    if "restarts" in known and one["restarts"][0]:
+        times = "once" if one["restarts"][0] == 1 else f"{one['restarts'][0]} times"
+        said = f"{times} by the kernel, after a signal; the time is that of the whole call"
+        yield Entry("restarted", said, *_term(one, "restarts"))
     if "gap_ns" in known:
         gap = int(one["gap_ns"][0])
         said = "unknown: the thread's first row, or something between is missing"
@@ -130,30 +139,47 @@ def _asked(one: Batch) -> Iterator[Entry]:
 
 def brief(place: Place) -> str:
     """Return a row in a line: when, who, what, how it ended and what it asked for."""
-    one = place.batch.select(np.array([place.index]))
-    shown = ("time", "tid", "syscall", "result", "latency", "asked for")
-    known = set(one.schema.names)
-    columns = [c for c in COLUMNS if c.title in shown and known.issuperset(c.reads)]
-    texts = {column.title: column.texts(one)[0] for column in columns}
-    texts["result"] = f"= {texts.get('result', '')}"
-    return "  ".join(texts[title] for title in shown if texts.get(title))
+    return briefs([place])[0]
+
+
+def briefs(places: Sequence[Place]) -> list[str]:
+    """Return a line for each row."""
+    lines: list[str] = []
+    for some, _ in grouped(places):
+        have = set(some.schema.names)
+        columns = [c for c in COLUMNS if c.title in _BRIEF and have.issuperset(c.reads)]
+        texts = {column.title: column.texts(some) for column in columns}
+        texts["result"] = [f"= {text}" for text in texts.get("result", [""] * len(some))]
+        cells = zip(*(texts[title] for title in _BRIEF if title in texts), strict=True)
+        lines += ["  ".join(filter(None, row)) for row in cells]
+    return lines
 
 
 def _thread(rows: Rows, place: Place) -> Iterator[Entry]:
-    found = [(step, neighbour(rows.parts, place, step)) for step in (-1, 1)]
-    if any(other is not None for _, other in found):
+    found = {step: neighbour(rows.parts, place, step) for step in (-1, 1)}
+    waiting = now(rows, place)
+    if waiting is not None or any(other is not None for other in found.values()):
         yield Entry("this thread", "", heading=True)
-    for step, other in found:
+    for step, other in found.items():
         if other is not None:
-            label = "before" if step < 0 else "after"
-            yield Entry(label, brief(other), row=other.number)
+            yield Entry("before" if step < 0 else "after", brief(other), row=other.number)
+    if waiting is not None:
+        yield Entry("now", _has_waited(waiting))
+
+
+def _has_waited(call: Waiting) -> str:
+    fd = f" fd {call.fd}" if call.fd >= 0 else ""
+    said = f"{call.syscall}{fd} {call.file}".rstrip()
+    return f"{said}: has not returned for {format_duration(call.age_ns)}"
 
 
 def _meanwhile(rows: Rows, place: Place) -> Iterator[Entry]:
-    found = meanwhile(rows.parts, place)
+    found = meanwhile(rows, place)
     if found.total:
-        count = f"{format_count(found.total)} calls on this file were in flight at the same time"
-        yield Entry("meanwhile", count, heading=True)
+        said = f"{_calls(found.total)} on the same file in flight"
+        yield Entry("meanwhile", said, heading=True)
+    for call in found.waiting:
+        yield Entry(f"{call.comm} {call.pid}", f"{call.tid}  {_has_waited(call)}")
     for other in found.places:
         one = other.batch.select(np.array([other.index]))
         who = f"{one.text('comm')[0]} {one['pid'][0]}"
@@ -162,15 +188,19 @@ def _meanwhile(rows: Rows, place: Place) -> Iterator[Entry]:
 
 def _life(life: Life) -> Iterator[Entry]:
     span = _span(life)
-    calls = "1 retained call" if len(life) == 1 else f"{format_count(len(life))} retained calls"
-    yield Entry(f"descriptor {life.fd}", f"of process {life.pid}: {calls}", span, heading=True)
+    yield Entry(
+        f"descriptor {life.fd}",
+        f"of process {life.pid}: {_calls(len(life))} retained",
+        span,
+        heading=True,
+    )
     if life.opened:
         yield Entry("opened", brief(life.place(0)), row=life.place(0).number)
     else:
         yield Entry("opened", "by no retained call: before these, by an ancestor, or unseen")
     for use in life.uses():
-        parts = [f"{format_count(use.calls)} calls"]
-        parts += [f"{format_count(use.errors)} errors"] * bool(use.errors)
+        parts = [_calls(use.calls)]
+        parts += [f"{format_count(use.errors)} failed"] * bool(use.errors)
         parts += [format_size(use.bytes)] * bool(use.bytes)
         parts.append(format_duration(use.latency_ns))
         yield Entry(use.syscall, ", ".join(parts), f"{span} and syscall == {use.syscall}")
@@ -184,12 +214,12 @@ def _life(life: Life) -> Iterator[Entry]:
         yield Entry("closed", "not so far, or by no retained call")
     first, last_shown = max(0, life.at - AROUND), min(len(life), life.at + AROUND + 1)
     if first:
-        yield Entry("", f"{format_count(first)} calls before these")
-    for i in range(first, last_shown):
-        other = life.place(i)
-        yield Entry("this call" if i == life.at else "", brief(other), row=other.number)
+        yield Entry("", f"{_calls(first)} before these")
+    places = [life.place(i) for i in range(first, last_shown)]
+    for i, (other, text) in enumerate(zip(places, briefs(places), strict=True), first):
+        yield Entry("this call" if i == life.at else "", text, row=other.number)
     if last_shown < len(life):
-        yield Entry("", f"{format_count(len(life) - last_shown)} calls after these")
+        yield Entry("", f"{_calls(len(life) - last_shown)} after these")
 
 
 def _span(life: Life) -> str:
@@ -197,3 +227,7 @@ def _span(life: Life) -> str:
     low, high = life.times()
     both = f"(fd == {life.fd} or fd2 == {life.fd})"
     return f"pid == {life.pid} and {both} and time >= {low}ns and time <= {high}ns"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{format_count(count)} calls"

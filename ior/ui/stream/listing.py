@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from ior.text import fit
 from ior.ui.cells import first_shown, shown_from
 from ior.ui.notes import Noted
 from ior.ui.stream.columns import Column, columns_of, when
-from ior.ui.stream.rows import Place, Rows
+from ior.ui.stream.rows import Rows, grouped
 from ior.ui.stream.search import Found
 from ior.ui.tabs.abc import Size
 from ior.ui.widgets import Line, exactly, spread
@@ -113,28 +112,16 @@ def _sizes(columns: Sequence[Column], cells: int, first: int, cursor: int) -> li
 def _lines(rows: Rows, lines: Sequence[int], columns: Sequence[Column]) -> list[Row | Noted]:
     """Decode lines; rows of one batch together."""
     stands = [rows.at(line) for line in lines]
-    places = {at: rows.place(at) for at in stands if isinstance(at, int)}
+    shown = [at for at in stands if isinstance(at, int)]
     texts: dict[int, tuple[str, ...]] = {}
-    for group in _groups(places):
-        batch = places[group[0]].batch
-        some = batch.select(np.array([places[at].index for at in group], np.intp))
-        have = set(batch.schema.names)
+    for some, run in grouped([rows.place(at) for at in shown]):
+        have = set(some.schema.names)
         cells = [
             column.texts(some) if have.issuperset(column.reads) else [""] * len(some)
             for column in columns
         ]
-        texts |= zip(group, zip(*cells, strict=True), strict=True)
+        texts |= zip([shown[i] for i in run], zip(*cells, strict=True), strict=True)
     return [Row(at, texts[at]) if isinstance(at, int) else at for at in stands]
-
-
-def _groups(places: dict[int, Place]) -> list[list[int]]:
-    groups: list[list[int]] = []
-    for at, place in places.items():
-        if groups and places[groups[-1][0]].batch is place.batch:
-            groups[-1].append(at)
-        else:
-            groups.append([at])
-    return groups
 
 
 def heading(seen: Listing, column: int) -> Line:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ior.expr.masks import NameAnswers
-from ior.ui.stream.rows import Part, Place
+from ior.sources.flight import Waiting
+from ior.ui.stream.rows import Part, Place, Rows
 
 SHOWN = 10
 _NEEDED = {"time_ns", "latency_ns", "file", "comm", "pid", "tid", "syscall"}
@@ -21,10 +22,14 @@ _CONNECTION = re.compile(r"(\w+) (\S+) → (\S+)")
 
 
 class Meanwhile(NamedTuple):
-    """The first few calls that were in flight at the same time on the same file, and how many."""
+    """The first few calls that were in flight at the same time on the same file, and how many.
+
+    `waiting` are those of them that have not returned yet.
+    """
 
     places: tuple[Place, ...] = ()
     total: int = 0
+    waiting: tuple[Waiting, ...] = ()
 
 
 def neighbour(parts: Sequence[Part], place: Place, step: int) -> Place | None:
@@ -44,7 +49,15 @@ def neighbour(parts: Sequence[Part], place: Place, step: int) -> Place | None:
     return None
 
 
-def meanwhile(parts: Sequence[Part], place: Place) -> Meanwhile:
+def now(rows: Rows, place: Place) -> Waiting | None:
+    """Return the call that the row's thread has not returned from; None where none is known."""
+    if not {"pid", "tid"}.issubset(place.batch.schema.names):
+        return None
+    who = int(place.batch["pid"][place.index]), int(place.batch["tid"][place.index])
+    return next((call for call in rows.waiting or () if (call.pid, call.tid) == who), None)
+
+
+def meanwhile(rows: Rows, place: Place) -> Meanwhile:
     """Return the calls of other threads on the row's file that were in flight while it was."""
     batch, index = place.batch, place.index
     if not _NEEDED.issubset(batch.schema.names):
@@ -60,15 +73,22 @@ def meanwhile(parts: Sequence[Part], place: Place) -> Meanwhile:
     is_this = NameAnswers(lambda text: text in files)
     found: list[Place] = []
     total = 0
-    for part in parts:
+    for part in rows.parts:
         begin = part.batch["time_ns"].view(np.int64)
         end = begin + np.maximum(part.batch["latency_ns"], 0)
-        rows = np.flatnonzero((begin <= begun + latency) & (end >= begun))
-        if not len(rows):
+        beside = np.flatnonzero((begin <= begun + latency) & (end >= begun))
+        if not len(beside):
             continue
-        rows = rows[is_this.of(part.batch.names)[part.batch["file"][rows]]]
-        rows = rows[part.batch["tid"][rows] != batch["tid"][index]]
-        total += len(rows)
-        first = rows[: SHOWN - len(found)].tolist()
+        beside = beside[is_this.of(part.batch.names)[part.batch["file"][beside]]]
+        beside = beside[part.batch["tid"][beside] != batch["tid"][index]]
+        total += len(beside)
+        first = beside[: SHOWN - len(found)].tolist()
         found += [Place(part.batch, i, part.first + i) for i in first]
-    return Meanwhile(tuple(found), total)
+    waiting = tuple(
+        call
+        for call in rows.waiting or ()
+        if call.file in files
+        and call.tid != batch["tid"][index]
+        and rows.now_ns - call.age_ns <= begun + latency
+    )
+    return Meanwhile(tuple(found), total + len(waiting), waiting[:SHOWN])

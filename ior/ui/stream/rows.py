@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import Batch
+from ior.sources.flight import Waiting
 from ior.ui.notes import Noted
 from ior.ui.sight import Sight
 
@@ -54,12 +55,15 @@ class Warned(NamedTuple):
 class Rows(msgspec.Struct, frozen=True, eq=False):
     """The picture: every retained batch, what is shown of it, and the warnings.
 
-    `ends[k]` is how many rows parts 0 to k show; `warned` is in the order of its lines.
+    `ends[k]` is how many rows parts 0 to k show; `warned` is in the order of its lines. `waiting`
+    are the calls that had not returned at `now_ns`, None where that was not asked or nobody knows.
     """
 
     parts: tuple[Part, ...]
     ends: Ints
     warned: tuple[Warned, ...] = ()
+    waiting: tuple[Waiting, ...] | None = None
+    now_ns: int = 0
 
     @property
     def count(self) -> int:
@@ -111,8 +115,22 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
         return line - before
 
 
-def rows_of(sight: Sight) -> Rows | None:
-    """Return what there is to show now; None without a stream."""
+def grouped(places: Sequence[Place]) -> list[tuple[Batch, list[int]]]:
+    """Return runs of places in one batch: a batch of the rows, and which of `places` they are."""
+    runs: list[list[int]] = []
+    for i, place in enumerate(places):
+        if runs and places[runs[-1][0]].batch is place.batch:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return [
+        (places[run[0]].batch.select(np.array([places[i].index for i in run], np.intp)), run)
+        for run in runs
+    ]
+
+
+def rows_of(sight: Sight, *, waiting: bool = False) -> Rows | None:
+    """Return what there is to show now; None without a stream. `waiting` asks for these, too."""
     snapshot = sight.rows()
     if snapshot is None:
         return None
@@ -127,7 +145,9 @@ def rows_of(sight: Sight) -> Rows | None:
     if sight.window.span_s:
         bounds = sight.window.bounds_ns(sight.latest_ns)
     shown = [n for n in sight.notes if _is_of(n, found, bounds)]
-    return Rows(found.parts, ends, _placed(found, shown))
+    flight = sight.in_flight() if waiting else None
+    calls = None if flight is None else flight.calls
+    return Rows(found.parts, ends, _placed(found, shown), calls, sight.now_ns)
 
 
 def _is_of(note: Noted, rows: Rows, bounds: tuple[int, int] | None) -> bool:

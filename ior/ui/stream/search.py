@@ -77,19 +77,31 @@ class Pattern:
         self._names: WeakKeyDictionary[Names, Answers] = WeakKeyDictionary()
         self._others: dict[str, Answers] = {}
         self._groups: dict[tuple[str, str], frozenset[str]] = {}
-        self._masks: dict[int, tuple[Batch, Bools]] = {}  # of the batches of the last picture
+        self._first = 0  # the number of the first row of the last picture
+        self._mask: Bools = np.zeros(0, np.bool_)  # of all its rows, shown or not
 
     def find(self, rows: Rows) -> Found:
-        """Return which of the rows that are shown match. Only batches that are new are asked."""
-        known, self._masks = self._masks, {}
-        places: list[Ints] = []
-        for part, end in zip(rows.parts, rows.ends.tolist(), strict=True):
-            key = id(part.batch)
-            self._masks[key] = known.get(key) or (part.batch, self.matches(part.batch))
-            mask = self._masks[key][1]
+        """Return which of the rows that are shown match. Only rows that are new are asked.
+
+        Rows are known by their numbers: a pattern is for one stream.
+        """
+        parts = rows.parts
+        first = parts[0].first if parts else 0
+        past = max(0, first - self._first)  # of those that were asked and have gone since
+        masks = [self._mask[past:] if first >= self._first else self._mask[:0]]
+        asked = first + len(masks[0])
+        for part in parts:
+            inside = max(0, asked - part.first)
+            if inside < len(part.batch):
+                new = np.arange(inside, len(part.batch))
+                masks.append(self.matches(part.batch.select(new) if inside else part.batch))
+        self._first, self._mask = first, np.concatenate(masks)
+        found: list[Ints] = []
+        for part, end in zip(parts, rows.ends.tolist(), strict=True):
+            mask = self._mask[part.first - first : part.first - first + len(part.batch)]
             mask = mask if part.rows is None else mask[part.rows]
-            places.append(np.flatnonzero(mask) + (end - part.count))
-        return Found(self, np.concatenate(places) if places else np.zeros(0, np.intp))
+            found.append(np.flatnonzero(mask) + (end - part.count))
+        return Found(self, np.concatenate(found) if found else np.zeros(0, np.intp))
 
     def matches(self, batch: Batch) -> Bools:
         """Return which rows of a batch have a cell that matches, shape (len(batch),)."""

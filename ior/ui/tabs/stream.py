@@ -51,6 +51,11 @@ class StreamView(View, frozen=True, kw_only=True):
     entry: int = 0  # of its lines the one under the cursor
     top: int = 0  # its first line that is in sight
 
+    @property
+    def wants(self) -> bool:
+        """A row in full also tells of calls that have not returned, which are asked for then."""
+        return self.opened
+
 
 class StreamLayout(msgspec.Struct, frozen=True, eq=False):
     """What is in sight: the list, and the row in full while that is what is shown."""
@@ -115,9 +120,9 @@ class StreamTab(Tab[StreamView, Rows, StreamLayout]):
         """Return a tab where rows are retained."""
         return [cls()] if nodes.first(Stream) else []
 
-    def look(self, sight: Sight, view: StreamView) -> Rows | None:  # noqa: ARG002 (any view will do)
-        """Return the retained rows and the warnings."""
-        return rows_of(sight)
+    def look(self, sight: Sight, view: StreamView) -> Rows | None:
+        """Return the retained rows and the warnings; for a row in full the calls in flight, too."""
+        return rows_of(sight, waiting=view.opened)
 
     def arrange(
         self, view: StreamView, seen: Rows, size: Size, last: StreamLayout | None
