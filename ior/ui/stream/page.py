@@ -17,6 +17,7 @@ _LABEL = 16  # cells
 
 class _Piece(NamedTuple):
     entry: int
+    first: bool
     label: str
     text: str
 
@@ -51,7 +52,7 @@ class Page(msgspec.Struct, frozen=True, eq=False):
         label = style if entry.heading else "class:key"
         if piece.entry == cursor:
             style = label = "class:cursor"
-        sign = "›" if piece.label and (entry.row >= 0 or entry.term) else " "
+        sign = "›" if piece.first and (entry.row >= 0 or entry.term) else " "
         drawn: Line = [(label, f"{sign}{fit(piece.label, _LABEL)} ")]
         return exactly([*drawn, (style, piece.text)], self.size.columns, style)
 
@@ -60,7 +61,7 @@ def folded(number: int, entries: Sequence[Entry], size: Size) -> Page:
     """Fold entries into lines of a size."""
     room = max(1, size.columns - _LABEL - 2)
     pieces = [
-        _Piece(i, entry.label if k == 0 else "", text)
+        _Piece(i, k == 0, entry.label if k == 0 else "", text)
         for i, entry in enumerate(entries)
         for k, text in enumerate(wrapped(entry.text, room))
     ]
