@@ -54,6 +54,12 @@ class Tui(Subcommand):
             "--read-only", action="store_true", help="write no recordings and no exports"
         )
         viewing.add_view(parser)
+        parser.add_argument(
+            "--theme",
+            choices=("dark", "light", "16", "none"),
+            help="colours for such a background, the terminal's own 16, or none;"
+            " by default what fits the terminal",
+        )
         options.add_selection(parser)
         options.add_changes(parser)
 
@@ -73,10 +79,11 @@ class Tui(Subcommand):
     def _chosen(self, args: Namespace, target: Target | None) -> int:
         """Show one run after the other, each with the target that was chosen."""
         from ior.ui.picker.screen import choose  # noqa: PLC0415 - not for --help
+        from ior.ui.style import theme  # noqa: PLC0415 - not for --help
 
         message = ""
         while True:
-            target = target or choose(message)
+            target = target or choose(message, theme(args.theme, os.environ))
             if target is None:
                 return 0
             try:
@@ -93,6 +100,7 @@ class Tui(Subcommand):
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
         from ior.ui.app import ViewOptions, run_tui  # noqa: PLC0415 - not for --help
+        from ior.ui.style import theme  # noqa: PLC0415 - not for --help
 
         spec, graph = prepare(args.pipeline or "tui", args)
         with contextlib.ExitStack() as stack:
@@ -113,6 +121,7 @@ class Tui(Subcommand):
                     retarget=retarget(spec, command),
                     output_fd=output_fd,
                     read_only=args.read_only,
+                    theme=theme(args.theme, os.environ),
                     warnings=tuple(f"{one.where}: {one.message}" for one in graph.warnings),
                     command_line=lambda terms: command_line(args, terms),
                 ),

@@ -46,6 +46,7 @@ from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
 from ior.ui.sight import Chosen, looked_at
 from ior.ui.state import State
+from ior.ui.style import Theme
 from ior.ui.tabs.output import OutputTab
 from ior.ui.viewer import Viewer
 from ior.ui.wishes import Choose, Wish
@@ -103,7 +104,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     With `retarget` another target can be chosen, which ends the run. `output_fd` is a pipe
     with what the command writes. A `read_only` view writes no files. `warnings` of the check
-    stand first among those that are shown. `command_line` gives the
+    stand first among those that are shown. Without a `theme` it is the one that fits the
+    terminal. `command_line` gives the
     `ior run` that traces the same through further terms of a filter.
     """
 
@@ -111,6 +113,7 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     output_fd: int | None = None
     read_only: bool = False
     warnings: tuple[str, ...] = ()
+    theme: Theme | None = None
     command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005 (there is none)
 
 
@@ -244,7 +247,10 @@ class Session:
         """Run graph and screen; return when the user has left and the run has ended."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._crashed)
-        self._screen = Screen(lambda: self.state, self.dispatch, input=input_, output=output)
+        look = self._options.theme
+        self._screen = Screen(
+            lambda: self.state, self.dispatch, input=input_, output=output, look=look
+        )
         self._errands = Errands(
             self._recorder,
             output,
@@ -297,7 +303,8 @@ class Session:
         if choice.threads and of is None:
             message = "choose a process, then Tab shows its threads"
         application = self._screen.application
-        self._picker = PickerScreen(application.input, application.output, of=of, message=message)
+        ends, look = (application.input, application.output), self._options.theme
+        self._picker = PickerScreen(*ends, of=of, message=message, look=look)
         self.target = await self._picker.pick()
         self._picker = None
         if self._leaving.is_set():

@@ -6,6 +6,7 @@ prompt_toolkit's; its text comes back as `PromptEdited`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from prompt_toolkit.application import Application
@@ -31,7 +32,7 @@ from ior.ui import frame
 from ior.ui.events import Event, PromptEdited, Resized
 from ior.ui.keys import Pressed, pressed
 from ior.ui.state import State
-from ior.ui.style import STYLE
+from ior.ui.style import Theme, theme
 from ior.ui.tabs.catalogue import every_key
 from ior.ui.widgets import Line, LinesControl
 
@@ -49,7 +50,10 @@ class Screen:
         *,
         input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
         output: Output | None = None,
+        look: Theme | None = None,
     ) -> None:
+        """Draw in the theme `look`, or in what fits the terminal."""
+        look = look or theme(None, os.environ)
         self._state, self._dispatch = state, dispatch
         self._prompt = Buffer(multiline=False, on_text_changed=self._edited)
         self._table = Window(
@@ -58,7 +62,8 @@ class Screen:
         self._prompt_window = Window(BufferControl(self._prompt), height=1, style="class:prompt")
         self.application: Application[None] = Application(
             Layout(self._root(), focused_element=self._table),
-            style=STYLE,
+            style=look.style,
+            color_depth=look.depth,
             key_bindings=bindings(dispatch, state),
             full_screen=True,
             min_redraw_interval=REDRAW_S,

@@ -18,6 +18,7 @@ from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.sight import Matched
 from ior.ui.state import State
+from ior.ui.style import Theme
 from ior.ui.tabs.table import TableTab
 
 SIZES = [(20, 5), (60, 15), (80, 24), (120, 40), (200, 60)]
@@ -150,12 +151,18 @@ class Person:
 class Stand:
     """A screen over a state of the test's choice, driven by keys."""
 
-    def __init__(self, terminal: Terminal, keyboard: PipeInput, state: State) -> None:
+    def __init__(
+        self, terminal: Terminal, keyboard: PipeInput, state: State, look: Theme | None = None
+    ) -> None:
         self.terminal, self._keyboard, self.state = terminal, keyboard, state
         self.cells: list[list[Char]] = []  # of the terminal, when it was last shown
         self.before = state, self.cells  # before the last thing that was done
         self.screen = Screen(
-            lambda: self.state, self.dispatch, input=keyboard, output=terminal.output
+            lambda: self.state,
+            self.dispatch,
+            input=keyboard,
+            output=terminal.output,
+            look=look,
         )
 
     def dispatch(self, event: Event) -> None:

@@ -29,6 +29,7 @@ from ior.ui.keys import Action, Pressed
 from ior.ui.notes import Noted
 from ior.ui.sight import Chosen
 from ior.ui.state import State
+from ior.ui.style import Theme
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.output import OutputTab
 from ior.ui.viewer import Viewer
@@ -105,13 +106,20 @@ class Seat(Stand):
     `wishes` are what the state asked for so far.
     """
 
-    def __init__(self, terminal: Terminal, keyboard: PipeInput, name: str, of: str) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        keyboard: PipeInput,
+        name: str,
+        of: str,
+        look: Theme | None = None,
+    ) -> None:
         self.clock = Turned(100 * SECOND)
         self.wishes: list[Wish] = []
         self.tail = Tail()
         self.tail.feed(b"the command said this\n")
         state = State(title="the test", output=OutputTab(self.tail))
-        super().__init__(terminal, keyboard, state)
+        super().__init__(terminal, keyboard, state, look)
         self.turn(of)
         for event in (
             Started(98 * SECOND, self._viewer.open()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def test_signals_leave(pipeline: str, number: signal.Signals) -> None:
         pty.see("running")
         os.kill(pty.pid(), number)
         assert pty.leave() == (0, "")
+
+
+def test_a_theme_is_asked_for_by_name(pipeline: str) -> None:
+    for name, colours in (("none", False), ("16", True)):
+        with Pty(pipeline, "--theme", name) as pty:
+            pty.see("running")
+            pty.child.send("q")
+            assert pty.leave() == (0, "")
+            sent = set(re.findall(rb"\x1b\[([0-9;]*)m", pty.sent))
+            assert any(b"35" in one.split(b";") for one in sent) == colours
+            assert not any(b"38" in one.split(b";") for one in sent)
 
 
 def test_a_pipeline_that_does_not_check_draws_nothing(tmp_path: Path) -> None:

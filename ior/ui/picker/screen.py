@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 
 import anyio
@@ -21,11 +22,11 @@ from ior.ui.keys import Action, Pressed
 from ior.ui.picker.choice import KEYS, Event, Picker, Scanned, Target, Typed, reduce
 from ior.ui.picker.view import lines
 from ior.ui.screen import ESCAPE_S, REDRAW_S
-from ior.ui.style import STYLE
+from ior.ui.style import Theme, theme
 from ior.ui.widgets import LinesControl
 
 
-def choose(message: str = "") -> Target | None:
+def choose(message: str = "", look: Theme | None = None) -> Target | None:
     """Let the person at the terminal choose; return None if they left, or a signal asked to.
 
     `message` says why they have to choose again.
@@ -33,7 +34,7 @@ def choose(message: str = "") -> Target | None:
     keyboard, terminal = create_input(), create_output()
 
     async def run() -> Target | None:
-        screen = PickerScreen(keyboard, terminal, message=message)
+        screen = PickerScreen(keyboard, terminal, message=message, look=look)
         async with create_task_group() as tasks:
             tasks.start_soon(_leave_on_signal, screen)
             target = await screen.pick()
@@ -63,15 +64,18 @@ class PickerScreen:
         lister: Lister | None = None,
         of: int | None = None,
         message: str = "",
+        look: Theme | None = None,
     ) -> None:
         """Begin with the processes, or with the threads of process `of`."""
+        look = look or theme(None, os.environ)
         self.state = Picker(of=of, message=message)
         self._lister = lister or Lister()
         self._drawn = lines(self.state)
         control = LinesControl(lambda: (len(self._drawn), self._drawn.__getitem__), focusable=True)
         self.application: Application[None] = Application(
             Layout(Window(control)),
-            style=STYLE,
+            style=look.style,
+            color_depth=look.depth,
             key_bindings=self._bindings(),
             full_screen=True,
             min_redraw_interval=REDRAW_S,
