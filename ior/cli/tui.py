@@ -54,12 +54,6 @@ class Tui(Subcommand):
             "--read-only", action="store_true", help="write no recordings and no exports"
         )
         viewing.add_view(parser)
-        parser.add_argument(
-            "--theme",
-            choices=("dark", "light", "16", "none"),
-            help="colours for such a background, the terminal's own 16, or none;"
-            " by default what fits the terminal",
-        )
         options.add_selection(parser)
         options.add_changes(parser)
 
@@ -83,7 +77,8 @@ class Tui(Subcommand):
 
         message = ""
         while True:
-            target = target or choose(message, theme(args.theme, os.environ))
+            look = theme(args.theme, os.environ)
+            target = target or choose(message, look, mouse=not args.no_mouse)
             if target is None:
                 return 0
             try:
@@ -122,6 +117,7 @@ class Tui(Subcommand):
                     output_fd=output_fd,
                     read_only=args.read_only,
                     theme=theme(args.theme, os.environ),
+                    mouse=not args.no_mouse,
                     warnings=tuple(f"{one.where}: {one.message}" for one in graph.warnings),
                     command_line=lambda terms: command_line(args, terms),
                 ),

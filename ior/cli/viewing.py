@@ -41,6 +41,13 @@ def add_view(parser: ArgumentParser) -> None:
         help="frames of the flamegraph from the root on, such as comm,path,syscall",
     )
     group.add_argument("--weight", choices=WEIGHTS, help="what the flamegraph's widths mean")
+    group.add_argument(
+        "--theme",
+        choices=("dark", "light", "16", "none"),
+        help="colours for such a background, the terminal's own 16, or none; by default what fits "
+        "the terminal",
+    )
+    group.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
 
 
 def check(args: Namespace) -> None:

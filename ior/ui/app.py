@@ -114,6 +114,7 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     warnings: tuple[str, ...] = ()
     theme: Theme | None = None
+    mouse: bool = True
     command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005 (there is none)
 
 
@@ -249,7 +250,12 @@ class Session:
         self._loop.set_exception_handler(self._crashed)
         look = self._options.theme
         self._screen = Screen(
-            lambda: self.state, self.dispatch, input=input_, output=output, look=look
+            lambda: self.state,
+            self.dispatch,
+            input=input_,
+            output=output,
+            look=look,
+            mouse=self._options.mouse,
         )
         self._errands = Errands(
             self._recorder,
@@ -303,8 +309,10 @@ class Session:
         if choice.threads and of is None:
             message = "choose a process, then Tab shows its threads"
         application = self._screen.application
-        ends, look = (application.input, application.output), self._options.theme
-        self._picker = PickerScreen(*ends, of=of, message=message, look=look)
+        ends, options = (application.input, application.output), self._options
+        self._picker = PickerScreen(
+            *ends, of=of, message=message, look=options.theme, mouse=options.mouse
+        )
         self.target = await self._picker.pick()
         self._picker = None
         if self._leaving.is_set():

@@ -14,6 +14,7 @@ from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_clock, format_count, format_duration, format_rate, format_size
 
+TABS_LINE = 2  # of the head
 _ENDED = "the run has ended; q leaves"
 _TITLE = 24  # cells that the title keeps
 
@@ -96,16 +97,29 @@ def _numbers(state: State) -> Line:
 
 def _tabs(state: State) -> Line:
     """Name the tabs, beginning so far right that the present one is in sight."""
-    first = 0
-    while (
-        first < state.tab
-        and sum(map(width, _labels(state)[first : state.tab + 1])) > state.columns - 1
-    ):
-        first += 1
+    first = _first_label(state)
     line: Line = [("", " " if first == 0 else "‹")]
     for i, label in enumerate(_labels(state)[first:], first):
         line.append(("class:tab.here" if i == state.tab else "class:tab", label))
     return exactly([*line, ("", " ")], state.columns)
+
+
+def _first_label(state: State) -> int:
+    """Return the number of the first tab whose name is in sight."""
+    labels, first = _labels(state), 0
+    while first < state.tab and sum(map(width, labels[first : state.tab + 1])) > state.columns - 1:
+        first += 1
+    return first
+
+
+def tab_at(state: State, column: int) -> int | None:
+    """Return which tab's name stands at a column of its line, None where there is none."""
+    first, end = _first_label(state), 1
+    for i, label in enumerate(_labels(state)[first:], first):
+        if end <= column < end + width(label):
+            return i
+        end += width(label)
+    return None
 
 
 def _labels(state: State) -> list[str]:

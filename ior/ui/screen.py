@@ -25,14 +25,17 @@ from prompt_toolkit.layout import (
     VSplit,
     Window,
 )
+from prompt_toolkit.mouse_events import MouseEvent
 from prompt_toolkit.output import Output
 
 from ior.text import width
 from ior.ui import frame
 from ior.ui.events import Event, PromptEdited, Resized
-from ior.ui.keys import Pressed, pressed
+from ior.ui.keys import Action, Pressed, pressed
+from ior.ui.mouse import is_click, turned
 from ior.ui.state import State
 from ior.ui.style import Theme, theme
+from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.catalogue import every_key
 from ior.ui.widgets import Line, LinesControl
 
@@ -51,13 +54,18 @@ class Screen:
         input: Input | None = None,  # noqa: A002 (prompt_toolkit's own name for it)
         output: Output | None = None,
         look: Theme | None = None,
+        mouse: bool = True,
     ) -> None:
         """Draw in the theme `look`, or in what fits the terminal."""
         look = look or theme(None, os.environ)
         self._state, self._dispatch = state, dispatch
         self._prompt = Buffer(multiline=False, on_text_changed=self._edited)
         self._table = Window(
-            LinesControl(lambda: (state().body_rows, self._body_line), focusable=True)
+            LinesControl(
+                lambda: (state().body_rows, self._body_line),
+                focusable=True,
+                pointed=self._pointed,
+            )
         )
         self._prompt_window = Window(BufferControl(self._prompt), height=1, style="class:prompt")
         self.application: Application[None] = Application(
@@ -66,6 +74,7 @@ class Screen:
             color_depth=look.depth,
             key_bindings=bindings(dispatch, state),
             full_screen=True,
+            mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
             before_render=lambda _: self._measure(),
             input=input,
@@ -84,15 +93,21 @@ class Screen:
         prompt = ConditionalContainer(
             VSplit([label, self._prompt_window]), Condition(lambda: state().prompt is not None)
         )
-        return HSplit([self._lines(frame.head), self._table, prompt, self._lines(frame.foot)])
+        head = self._lines(frame.head, self._pointed_at_head)
+        return HSplit([head, self._table, prompt, self._lines(frame.foot)])
 
-    def _lines(self, view: Callable[[State], list[Line]]) -> Window:
+    def _lines(
+        self,
+        view: Callable[[State], list[Line]],
+        pointed: Callable[[MouseEvent], bool] = lambda event: False,  # noqa: ARG005 (no meaning)
+    ) -> Window:
         def content() -> tuple[int, Callable[[int], Line]]:
             lines = view(self._state())
             return len(lines), lines.__getitem__
 
         return Window(
-            LinesControl(content), height=lambda: Dimension.exact(len(view(self._state())))
+            LinesControl(content, pointed=pointed),
+            height=lambda: Dimension.exact(len(view(self._state()))),
         )
 
     def _label(self) -> str:
@@ -101,6 +116,30 @@ class Screen:
 
     def _body_line(self, row: int) -> Line:
         return frame.body(self._state(), row)
+
+    def _pointed(self, event: MouseEvent) -> bool:
+        """Hand a click and the wheel to what is in front; a prompt has to be answered first."""
+        state, turn = self._state(), turned(event)
+        if state.prompt is not None or state.front is None:
+            return False
+        if is_click(event):
+            self._dispatch(Clicked(event.position.x, event.position.y))
+        elif turn is not None:
+            for _ in range(state.front.tab.wheel):
+                self._dispatch(turn)
+        return turn is not None or is_click(event)
+
+    def _pointed_at_head(self, event: MouseEvent) -> bool:
+        """Turn to the tab whose name was clicked at."""
+        state = self._state()
+        if not is_click(event) or state.prompt is not None or event.position.y != frame.TABS_LINE:
+            return False
+        tab = frame.tab_at(state, event.position.x)
+        if tab is not None and state.over is not None:
+            self._dispatch(Pressed(Action.CANCEL))
+        if tab is not None:
+            self._dispatch(Pressed(Action.TAB, tab))
+        return tab is not None
 
     def _measure(self) -> None:
         size, state = self.application.output.get_size(), self._state()

@@ -7,13 +7,18 @@ rows; `LinesControl` asks for the visible lines alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.formatted_text.base import OneStyleAndTextTuple
 from prompt_toolkit.layout.controls import UIContent, UIControl
+from prompt_toolkit.mouse_events import MouseEvent
 
 from ior.text import fit, sanitise, width
 from ior.ui.plain import is_plain, plain
+
+if TYPE_CHECKING:
+    from prompt_toolkit.key_binding.key_bindings import NotImplementedOrNone
 
 Fragment = tuple[str, str]
 Line = list[Fragment]
@@ -52,13 +57,22 @@ def spread(left: Line, right: Line, cells: int, style: str = "") -> Line:
 class LinesControl(UIControl):
     """A control whose lines are made one by one, when the screen wants them.
 
-    `content` gives how many lines there are, and what makes one of them.
+    `content` gives how many lines there are, and what makes one of them. `pointed` takes what
+    the mouse does on them, and says whether that meant anything.
     """
 
     def __init__(
-        self, content: Callable[[], tuple[int, Callable[[int], Line]]], *, focusable: bool = False
+        self,
+        content: Callable[[], tuple[int, Callable[[int], Line]]],
+        *,
+        focusable: bool = False,
+        pointed: Callable[[MouseEvent], bool] = lambda event: False,  # noqa: ARG005 (no meaning)
     ) -> None:
-        self._content, self._focusable = content, focusable
+        self._content, self._focusable, self._pointed = content, focusable, pointed
+
+    def mouse_handler(self, mouse_event: MouseEvent) -> NotImplementedOrNone:
+        """Take what the mouse does; what means nothing is not drawn anew."""
+        return None if self._pointed(mouse_event) else NotImplemented
 
     def is_focusable(self) -> bool:
         """Return whether keys can go here."""

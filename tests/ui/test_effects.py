@@ -11,6 +11,7 @@ from typing import Any
 import effects as do
 import effects_drawn as drawn
 import effects_stream as stream
+import effects_switches as switch
 import pytest
 from effects import SPECIAL, Done, Effect
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.pipeline import PipelineTab
 from ior.ui.tabs.stats import StatsTab
 from ior.ui.tabs.stream import StreamTab
+from ior.ui.tabs.switches import SwitchesTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 from ior.ui.terms import joined
@@ -111,6 +113,20 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     ),
     (LatencyTab, Action.FIRST): drawn.on_step(lambda done: int(done.before.layout.first)),
     (LatencyTab, Action.LAST): drawn.on_step(drawn.last_step),
+    (None, Action.SWITCHES): do.shows_and_hides("[x] FS"),
+    (None, Action.NEXT_FAMILY): switch.another_family(0),
+    (None, Action.PREVIOUS_FAMILY): switch.another_family(-1),
+    (SwitchesTab, Action.TOGGLE): switch.toggles,
+    (SwitchesTab, Action.SEARCH): switch.searches,
+    (SwitchesTab, Action.RIGHT): switch.opens,
+    (SwitchesTab, Action.LEFT): switch.hides,
+    (SwitchesTab, Action.UP): switch.moves(lambda row, page, last: row - 1),
+    (SwitchesTab, Action.DOWN): switch.moves(lambda row, page, last: row + 1),
+    (SwitchesTab, Action.PAGE_UP): switch.moves(lambda row, page, last: row - page),
+    (SwitchesTab, Action.PAGE_DOWN): switch.moves(lambda row, page, last: row + page),
+    (SwitchesTab, Action.FIRST): switch.moves(lambda row, page, last: 0),
+    (SwitchesTab, Action.LAST): switch.moves(lambda row, page, last: last),
+    (SwitchesTab, Action.CANCEL): drawn.closes,
     (StreamTab, Action.PAUSE): stream.stops_to_select,
     (StreamTab, Action.DRILL): stream.filters_by_the_cell,
     (StreamTab, Action.VIEW): stream.shows_the_row_in_full,
@@ -177,6 +193,8 @@ BEFORE: dict[tuple[type[Any] | None, Action], tuple[Any, ...]] = {
     (TableTab, Action.PAGE_UP): ("G",),
     (TableTab, Action.FIRST): ("G",),
     (TableTab, Action.LEFT): ("right",),
+    (SwitchesTab, Action.LEFT): ("right",),
+    **{(SwitchesTab, action): ("G",) for action in (Action.UP, Action.PAGE_UP, Action.FIRST)},
     **{(TextTab, action): ("G",) for action in (Action.UP, Action.PAGE_UP, Action.FIRST)},
 }
 """The keys that come before, so that there is something to do."""
@@ -229,10 +247,11 @@ def test_a_key_in_a_tab(seat: Make, tab: str, kind: type[Any], action: Action, n
     check(seat(tab), kind, action, name)
 
 
+OPENS = {"?": Action.HELP, "w": Action.WARNINGS, "O": Action.OUTPUT, "o": Action.SWITCHES}
 OVERS = [
     (key, action, name)
-    for key in ("?", "w", "O")
-    for action, name in lines_in(Mode.OVER, TextTab.keys)
+    for key in OPENS
+    for action, name in lines_in(Mode.OVER, (SwitchesTab if key == "o" else TextTab).keys)
 ]
 
 
@@ -245,17 +264,16 @@ def test_a_key_in_what_stands_in_a_tabs_place(
         sitting.dispatch(Noted(f"warning {i}", 0))
         sitting.tail.feed(b"more %d\n" % i)
     sitting.show(key)
-    if action in (Action.HELP, Action.WARNINGS, Action.OUTPUT):
+    if action in OPENS.values():
         kept = sitting.state.over
         sitting.show(sequence(name))
-        opens = {"?": Action.HELP, "w": Action.WARNINGS, "O": Action.OUTPUT}
         assert kept is not None
-        assert (sitting.state.over is None) == (action is opens[key])
+        assert (sitting.state.over is None) == (action is OPENS[key])
         return
     sitting.tick()
-    if action is Action.DOWN or action is Action.PAGE_DOWN or action is Action.LAST:
+    if action in (Action.DOWN, Action.PAGE_DOWN, Action.LAST):
         sitting.show("g")
-    check(sitting, TextTab, action, name)
+    check(sitting, SwitchesTab if key == "o" else TextTab, action, name)
 
 
 @pytest.mark.parametrize(("action", "name"), lines_in(Mode.PROMPT, ()), ids=named)

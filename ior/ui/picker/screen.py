@@ -14,19 +14,21 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import Layout, Window
+from prompt_toolkit.mouse_events import MouseEvent
 from prompt_toolkit.output import Output, create_output
 
 from ior.host.listing import Lister
 from ior.ui.events import Resized
 from ior.ui.keys import Action, Pressed
-from ior.ui.picker.choice import KEYS, Event, Picker, Scanned, Target, Typed, reduce
+from ior.ui.mouse import is_click, turned
+from ior.ui.picker.choice import KEYS, Clicked, Event, Picker, Scanned, Target, Typed, reduce
 from ior.ui.picker.view import lines
 from ior.ui.screen import ESCAPE_S, REDRAW_S
 from ior.ui.style import Theme, theme
 from ior.ui.widgets import LinesControl
 
 
-def choose(message: str = "", look: Theme | None = None) -> Target | None:
+def choose(message: str = "", look: Theme | None = None, *, mouse: bool = True) -> Target | None:
     """Let the person at the terminal choose; return None if they left, or a signal asked to.
 
     `message` says why they have to choose again.
@@ -34,7 +36,7 @@ def choose(message: str = "", look: Theme | None = None) -> Target | None:
     keyboard, terminal = create_input(), create_output()
 
     async def run() -> Target | None:
-        screen = PickerScreen(keyboard, terminal, message=message, look=look)
+        screen = PickerScreen(keyboard, terminal, message=message, look=look, mouse=mouse)
         async with create_task_group() as tasks:
             tasks.start_soon(_leave_on_signal, screen)
             target = await screen.pick()
@@ -65,19 +67,25 @@ class PickerScreen:
         of: int | None = None,
         message: str = "",
         look: Theme | None = None,
+        mouse: bool = True,
     ) -> None:
         """Begin with the processes, or with the threads of process `of`."""
         look = look or theme(None, os.environ)
         self.state = Picker(of=of, message=message)
         self._lister = lister or Lister()
         self._drawn = lines(self.state)
-        control = LinesControl(lambda: (len(self._drawn), self._drawn.__getitem__), focusable=True)
+        control = LinesControl(
+            lambda: (len(self._drawn), self._drawn.__getitem__),
+            focusable=True,
+            pointed=self._pointed,
+        )
         self.application: Application[None] = Application(
             Layout(Window(control)),
             style=look.style,
             color_depth=look.depth,
             key_bindings=self._bindings(),
             full_screen=True,
+            mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
             before_render=lambda _: self._measure(),
             input=input_,
@@ -111,6 +119,14 @@ class PickerScreen:
             abandon_on_cancel=True,
         )
         self.dispatch(Scanned(of, listing))
+
+    def _pointed(self, event: MouseEvent) -> bool:
+        turn = turned(event)
+        if is_click(event):
+            self.dispatch(Clicked(event.position.y))
+        elif turn is not None:
+            self.dispatch(turn)
+        return turn is not None or is_click(event)
 
     def _measure(self) -> None:
         size = self.application.output.get_size()

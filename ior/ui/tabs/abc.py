@@ -91,6 +91,7 @@ class Tab(ABC, Generic[V, S, L]):
     name: str
     keys: ClassVar[tuple[Key, ...]] = ()
     looks: ClassVar[bool] = True  # False: whoever opens it gives the picture
+    wheel: ClassVar[int] = 3  # steps up or down that a turn of the mouse's wheel is
     exports: ClassVar[str] = ""  # the suffix of the files that `export` makes, "" for none
     begin: V
 

@@ -70,6 +70,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
 
     name = "Flame"
     exports = "folded"
+    wheel = 1
     begin = FlameView()
     keys: ClassVar[tuple[Key, ...]] = (
         Key(Action.DRILL, ("enter",), "Enter", "zoom", "zoom into the frame"),

@@ -65,6 +65,7 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
     """Shows the retained rows; without any, the histogram of a `stats` node."""
 
     name = "Latency"
+    wheel = 1
     begin = LatencyView()
     keys: ClassVar[tuple[Key, ...]] = (
         Key(Action.DRILL, ("enter",), "Enter", "filter", "filter by the step, or by the range"),

@@ -79,6 +79,7 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
     """Shows a `stats` node as a whole."""
 
     name = "Overview"
+    wheel = 1
     begin = OverviewView()
     keys: ClassVar[tuple[Key, ...]] = (
         Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row as well"),

@@ -14,7 +14,7 @@ from ior.ui.bars import bar
 from ior.ui.grid import Grid, Sort, arrange, cell, columns_shown, find, key_of, padded
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Sight
-from ior.ui.tabs.abc import Size, Step, Tab, TabEvent, View
+from ior.ui.tabs.abc import Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.terms import term_of
 from ior.ui.widgets import Line, exactly
 
@@ -90,6 +90,8 @@ class TableTab(Tab[TableView, Table, TableLayout]):
 
     def reduce(self, view: TableView, layout: TableLayout, event: TabEvent) -> Step | None:
         """Move, sort, scroll, or add what names the row under the cursor to the filter."""
+        if isinstance(event, Clicked):
+            return _clicked(view, layout, event.column, event.row)
         if not isinstance(event, Pressed):
             return None
         if event.action is Action.COPY:
@@ -192,6 +194,27 @@ def _drill(view: TableView, layout: TableLayout) -> Step:
         name = layout.grid.table.fields[0].name
         return Step(view, f"a row of this table is no filter: '{name}' is not a field of calls")
     return Step(view, term=term)
+
+
+def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Step | None:
+    """Point at a row, and drill into the one under the cursor; sort by a heading, or reverse."""
+    if row > 0:
+        at = view.top + row - 1
+        if row > layout.page or at >= len(layout.grid.rows):
+            return None
+        if at == view.cursor and view.anchor is not None:
+            return _drill(view, layout)
+        return Step(replace(view, cursor=at, anchor=key_of(layout.grid, at)))
+    end, fields = 0, layout.grid.table.fields
+    for i, wide in _shown(layout.grid, view.first_column, layout.size.columns):
+        end += wide + (_BAR + 1) * _barred(layout.grid, i, layout.size.columns)
+        if column < end:
+            same = fields[i].name == view.sort.field
+            return Step(
+                replace(view, sort=Sort(fields[i].name, not view.sort.reverse if same else False))
+            )
+        end += len(_GAP)
+    return None
 
 
 def _shown(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
