@@ -18,24 +18,35 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from ior.calls import CALLS
+from ior.calls import CALLS, Batch
 from ior.names import Names
 from ior.pipeline.ledger import Ledger
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
 from ior.stages.stats import Stats, StatsConfig
+from ior.stages.stream import Stream, StreamConfig
 from ior.testing import calls
 from ior.ui.durations import of_rows
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.state import State
+from ior.ui.stream.rows import Part, Rows
+from ior.ui.stream.search import Pattern
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.stats import FilesTab
+from ior.ui.tabs.stream import StreamTab, StreamView
 
 ROWS, COLUMNS, LINES, FRAMES = 5000, 200, 60, 60
 AIM_MS = 30.0
+CALLS_S, TICKS_S = 1_000_000, 4  # of the stream
+
+
+class Written(io.StringIO):
+    """A terminal that shows UTF-8."""
+
+    encoding = "utf-8"
 
 
 def pictures() -> Iterator[tuple[AnyTab, Callable[[], object]]]:
@@ -66,11 +77,34 @@ def pictures() -> Iterator[tuple[AnyTab, Callable[[], object]]]:
     yield FilesTab("stats"), table
     yield FlameTab("flame", FlamegraphConfig(), rows=True), tree
     yield LatencyTab("stats"), lambda: of_rows([batch.select(rng.integers(0, ROWS, ROWS))])
+    yield StreamTab(), retained(batch)
+    searching = StreamTab()
+    searching.name = "  searching"
+    searching.begin = StreamView(pattern=Pattern("part3.*9$"))
+    yield searching, retained(batch)
+
+
+def retained(batch: Batch) -> Callable[[], Rows]:
+    """Return what gives the rows that the stream retains, a million calls a second later on."""
+    stage = Stream(StreamConfig())
+    rng = np.random.default_rng(1)
+
+    def rows() -> Rows:
+        for _ in range(CALLS_S // TICKS_S // ROWS):
+            stage.process(batch.select(rng.integers(0, ROWS, ROWS)))
+        snapshot = stage.snapshot()
+        ends = np.cumsum([len(one) for one in snapshot.batches])
+        first = snapshot.total - int(ends[-1])
+        starts = [first, *(ends[:-1] + first).tolist()]
+        parts = (Part(b, at, None) for b, at in zip(snapshot.batches, starts, strict=True))
+        return Rows(tuple(parts), ends)
+
+    return rows
 
 
 def frame_ms(tab: AnyTab, picture: Callable[[], object]) -> list[float]:
     """Return how long each of some frames took, in ms."""
-    written = io.StringIO()
+    written = Written()
     output = Vt100_Output(written, lambda: Size(rows=LINES, columns=COLUMNS))
     state = State(title="bench")
     for first in (Started(0, (tab,)), Resized(COLUMNS, LINES)):
@@ -98,7 +132,8 @@ def frame_ms(tab: AnyTab, picture: Callable[[], object]) -> list[float]:
 def main() -> None:
     """Print the frame time of each kind of tab."""
     print(
-        f"Frames of the live view at {COLUMNS}x{LINES}, {ROWS:,} rows or stacks, new each time:\n"
+        f"Frames of the live view at {COLUMNS}x{LINES}, {ROWS:,} rows or stacks, new each time;\n"
+        f"Stream retains what it can of {CALLS_S:,} calls a second, and draws {TICKS_S} times:\n"
     )
     print(f"{'tab':<12}{'median ms':>12}{'p95 ms':>12}")
     for tab, picture in pictures():

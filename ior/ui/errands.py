@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from anyio import to_thread
@@ -32,6 +32,8 @@ _HINTS = {
     "export": "Enter writes there what the tab shows",
 }
 _MAX_COPIED = 74994  # bytes: what terminals take in one OSC 52, as base64 less than 100,000
+
+_AT_ONCE = 1 << 20  # characters of an export that are written at once
 
 Say = Callable[[str, bool], None]
 """Show a text; True for something bad, which is kept among the warnings."""
@@ -129,10 +131,13 @@ class Errands:
 
         def write() -> int:
             reserve(path)
+            lines = 0
             with Output.open(path) as output:
-                data = "".join(tab.export(view, layout)).encode("utf-8", "backslashreplace")
-                output.write(data)
-            return data.count(b"\n")
+                for text in _gathered(tab.export(view, layout)):
+                    data = text.encode("utf-8", "backslashreplace")
+                    output.write(data)
+                    lines += data.count(b"\n")
+            return lines
 
         lines = await to_thread.run_sync(write)
         self._exported = path
@@ -151,6 +156,19 @@ class Errands:
             raise IorError("nothing was exported yet: e exports what the tab shows")
         path, command = self._exported, editor.editor()
         await run_in_terminal(lambda: editor.edit(path, command), in_executor=True)
+
+
+def _gathered(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts joined to about `_AT_ONCE` characters, so that no line is a write of its own."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
+        if size >= _AT_ONCE:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    yield "".join(waiting)
 
 
 def _question(kind: Kind) -> Question:

@@ -154,6 +154,17 @@ def test_the_pipeline_is_a_tab(person: Person) -> None:
     assert rows["view.out->stats"].count("3,020") == 2
 
 
+def test_a_warning_is_a_row_of_the_stream(person: Person) -> None:
+    def warn() -> None:
+        logging.getLogger("somebody").warning("look \x1b[2J here")
+
+    person.when("read ", "6").when("the latest of 3,020 rows", warn).when("── warning: ", "q")
+    assert live(person, pipeline(STREAM, source="ends = false")) == 0
+    lines = person.saw[-1]
+    assert "── warning: somebody: look ␛[2J here" in lines[20]
+    assert lines[19].split()[1:3] == ["cat", "100"]
+
+
 def test_what_cannot_be_shown_is_said_and_the_run_goes_on(person: Person) -> None:
     person.when("ended", "\x1b[Z").when("no table here", "1").when("read ", "q")
     spec = pipeline('[stage.sky]\nuse = "own_nodes.py:Unshowable"\ninputs = "made"\n')

@@ -67,6 +67,25 @@ def test_start_keys_resize_and_quit(pipeline: str, tmp_path: Path) -> None:
     assert books["calls"] > first
 
 
+def test_a_row_that_was_selected_stays_though_a_filter_is_added(pipeline: str) -> None:
+    with Pty(pipeline) as pty:
+        pty.see("running")
+        lines = pty.wait(lambda lines: calls(lines) > 5000)
+        pty.child.send(next(word for word in lines[2].split("  ") if "Stream" in word).split()[0])
+        pty.see("the latest of ")
+        pty.child.send(" ")
+        lines = pty.wait(lambda lines: " time " in lines[21])
+        time = lines[21].split()[5]
+        pty.child.send("l\r")
+        pty.see("retained rows match")
+        pty.child.send("h")
+        lines = pty.wait(lambda lines: " time " in lines[21])
+        assert lines[21].split()[5] == time
+        assert "paused" in lines[0]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
 def test_ctrl_c_leaves(pipeline: str) -> None:
     with Pty(pipeline) as pty:
         pty.see("running")

@@ -23,7 +23,7 @@ from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import parse
 from ior.snapshots import Snapshot
 from ior.stages.stream import Stream, StreamConfig
-from ior.testing import calls
+from ior.testing import VirtualClock, calls
 from ior.text import width
 from ior.ui import frame
 from ior.ui.cells import first_shown, shown_from
@@ -37,6 +37,7 @@ from ior.ui.stream.rows import Rows, rows_of
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.stream import StreamLayout, StreamTab, StreamView
 from ior.ui.trend import Trend
+from ior.ui.viewer import Viewer
 from ior.ui.window import Window
 from ior.ui.wishes import Copy
 
@@ -314,6 +315,22 @@ def test_warnings_are_seen_though_a_filter_hides_every_row() -> None:
     state = after(tick(run, "ret == 12345", notes), state=state)
     assert "warning: lost 3" in lines(state)[1]
     assert "there are no rows" in str(after(Action.UP, state=state).message)
+
+
+def test_a_held_picture_is_of_one_moment_whatever_is_looked_at() -> None:
+    class Moving(Still):
+        def snapshot(self, name: str) -> Snapshot:
+            self.count = getattr(self, "count", 0) + 100
+            return Still(some(self.count)).snapshot(name)
+
+    viewer = Viewer(Moving(), parse(SPEC, directory=Path(), label="moving"), VirtualClock())
+    tab, errors = StreamTab(), Chosen(compile_filter("is_error"))
+    live = [viewer.look(tab, tab.begin, Chosen()).seen.count for _ in range(2)]
+    assert live[1] > live[0]
+    held = viewer.look(tab, tab.begin, errors, held=True)
+    assert held.seen.count == live[1] // 10
+    assert viewer.look(tab, tab.begin, Chosen(), held=True).seen.count == live[1]
+    assert viewer.look(tab, tab.begin, errors).seen.count > held.seen.count
 
 
 # --- filters of cells ----------------------------------------------------------------------
