@@ -168,6 +168,11 @@ class SelectiveSource(Source):
     def numbers(self) -> frozenset[int]:
         """The numbers of the syscalls that it gives."""
 
+    @property
+    @abstractmethod
+    def epoch(self) -> int:
+        """The number of the present selection."""
+
     @abstractmethod
     def split(self, where: Tree) -> Split:
         """Return which terms of a filter this source can apply, and which not."""

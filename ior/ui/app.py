@@ -34,7 +34,7 @@ from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
 from ior.ui.endings import either, signals
 from ior.ui.errands import Errands
-from ior.ui.events import Ended, Event, Picture, Said, Started, Tick
+from ior.ui.events import Ended, Event, PeriodBegun, Picture, Said, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
 from ior.ui.notes import Noted
@@ -48,11 +48,11 @@ from ior.ui.sight import Chosen, looked_at
 from ior.ui.state import State
 from ior.ui.style import Theme
 from ior.ui.tabs.output import OutputTab
+from ior.ui.terms import joined
 from ior.ui.viewer import Viewer
 from ior.ui.wishes import Choose, Wish
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
-_SECOND = 1_000_000_000
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 
 
@@ -146,7 +146,7 @@ class Session:
         spec, gates = gated(spec, looked_at(spec))
         graph = build(spec)
         self.run = Run(graph, clock=self._clock, command=command, on_warning=self._warned)
-        self._selector = Selector(self.run, graph, gates)
+        self._selector = Selector(self.run, graph, gates, self._clock)
         self._viewer = Viewer(self.run, spec, self._clock)
         self.state = State(
             title=title or spec.label,
@@ -177,7 +177,7 @@ class Session:
         """Change the state, and do what it then asks for."""
         before = self.state
         self.state = reduce(before, event)
-        if before.switches != self.state.switches:
+        if (before.terms, before.switches) != (self.state.terms, self.state.switches):
             self._select()
         if self.state.quits:
             self._leaving.set()
@@ -189,17 +189,20 @@ class Session:
         if wish is not None:
             self.state = replace(self.state, wish=None)
             self._grant(wish)
-        if before.terms != self.state.terms and self._recorder.path:
-            self._start(self._errands.refilter)
         if self._screen is not None:
             self._screen.follow(before, self.state)
 
     def _select(self) -> None:
         """Let through what is chosen, from this moment on, which a picture is taken of."""
         switches = self.state.switches
-        for refused in self._selector.choose("", switches):
-            self.say(refused, True)
-        self.state = reduce(self.state, Tick(self._picture()))
+        period, refused = self._selector.choose(joined(self.state.terms), switches)
+        for said in refused:
+            self.say(said, True)
+        picture = self._picture()
+        if not self.state.is_over:
+            period = replace(period, latest_ns=picture.latest_ns)
+            self.state = reduce(self.state, PeriodBegun(period))
+        self.state = reduce(self.state, Tick(picture))
         self._start(self._selector.settle, switches)
 
     def _grant(self, wish: Wish) -> None:
@@ -369,7 +372,7 @@ class Session:
         while not self._ended.is_set():
             begun = time.perf_counter()
             picture = self._picture()
-            if not _alike(picture, self.state.picture):
+            if not picture.is_like(self.state.picture):
                 self.dispatch(Tick(picture))
             cost = time.perf_counter() - begun
             await anyio.sleep(max(self._refresh_s, SHARE * cost))
@@ -388,10 +391,3 @@ class Session:
                 await self._ended.wait()
         await self._shown.wait()
         self._close()
-
-
-def _alike(picture: Picture, last: Picture | None) -> bool:
-    """Return whether a picture draws the same as the last: nothing came in the same second."""
-    if last is None or picture.now_ns // _SECOND != last.now_ns // _SECOND:
-        return False
-    return picture.ledger == last.ledger and picture.look == last.look

@@ -73,9 +73,8 @@ class Errands:
             case Propose(kind):
                 self._propose(kind)
             case Write("recording", path):
-                where = self._state().where
                 place = _expanded(path)
-                await self._recorder.start(place, where.source if where else "")
+                await self._recorder.start(place)
                 self._dispatch(Recording(place))
             case Write(_, path):
                 await self._export(_expanded(path))
@@ -92,14 +91,6 @@ class Errands:
                 self._copy(line)
             case Edit():
                 await self._edit()
-
-    async def refilter(self) -> None:
-        """Let the recording go on with the present filter."""
-        where = self._state().where
-        try:
-            await self._recorder.choose(where.source if where else "")
-        except IorError as error:
-            self._say(f"the recording goes on with the filter before: {error}", True)
 
     def ended(self) -> None:
         """Say that the recording has ended with the run."""

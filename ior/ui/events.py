@@ -10,8 +10,11 @@ from ior.pipeline.ledger import Ledger
 from ior.stages.stats import Totals
 from ior.ui.keys import Pressed
 from ior.ui.notes import Noted
+from ior.ui.periods import Period
 from ior.ui.sight import Matched
 from ior.ui.tabs.abc import AnyTab, Clicked, Question
+
+_SECOND = 1_000_000_000
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -40,6 +43,12 @@ class Picture(msgspec.Struct, frozen=True):
     cpu_ns: int = 0
     latest_ns: int = 0
     retained_ns: int | None = None
+
+    def is_like(self, last: Picture | None) -> bool:
+        """Return whether it draws the same as the last: nothing came in the same second."""
+        if last is None or self.now_ns // _SECOND != last.now_ns // _SECOND:
+            return False
+        return self.ledger == last.ledger and self.look == last.look
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -96,6 +105,12 @@ class Said(msgspec.Struct, frozen=True):
     now_ns: int
 
 
-OfTheRun = Started | Tick | Ended | Noted | Recording
+class PeriodBegun(msgspec.Struct, frozen=True):
+    """From now on something else is let through."""
+
+    period: Period
+
+
+OfTheRun = Started | Tick | Ended | Noted | Recording | PeriodBegun
 OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said
 Event = OfTheRun | OfThePerson

@@ -16,7 +16,7 @@ from ior.ui.tabs.abc import Question, WrongAnswer
 from ior.ui.terms import joined
 
 FILTER = Question(
-    "filter", "filter: ", "Enter applies it to the retained rows; empty shows everything"
+    "filter", "filter: ", "Enter applies it, also to what comes; empty shows everything"
 )
 
 

@@ -34,6 +34,8 @@ def head(state: State) -> list[Line]:
     lines = [_title(state), _numbers(state), _tabs(state)]
     if state.is_narrowed:
         lines.append(_filter(state))
+    if said := state.let_through:
+        lines.append(exactly([("class:label", f" {said}")], state.columns))
     if state.window.span_s:
         lines.append(_window(state))
     return lines

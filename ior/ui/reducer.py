@@ -18,6 +18,7 @@ from ior.ui.events import (
     Ended,
     Event,
     Look,
+    PeriodBegun,
     Picture,
     PromptEdited,
     Recording,
@@ -28,6 +29,7 @@ from ior.ui.events import (
 )
 from ior.ui.keys import Action, Mode, Pressed
 from ior.ui.notes import Noted
+from ior.ui.periods import begun
 from ior.ui.rates import Mark, recent
 from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
@@ -77,6 +79,18 @@ def _reduced(state: State, event: Event) -> State:
             if state.prompt is not None and state.prompt.text != text:
                 state = replace(state, prompt=Prompt(state.prompt.question, text))
             return state
+        case PeriodBegun(period):
+            return _shown_over(replace(state, periods=begun(state.periods, period)))
+        case Resized() | Asked() | Said() | Recording():
+            return _taken_over(state, event)
+        case Noted():
+            notes = (*state.notes, event)[-NOTES:]
+            state = replace(state, message=event, notes=notes, noted=state.noted + 1)
+            return _warned(state)
+
+
+def _taken_over(state: State, event: Resized | Asked | Said | Recording) -> State:
+    match event:
         case Resized(columns, rows):
             return replace(state, columns=columns, rows=rows)
         case Asked(question, text, error):
@@ -85,10 +99,6 @@ def _reduced(state: State, event: Event) -> State:
             return replace(state, message=Noted(message, now_ns))
         case Recording(path):
             return replace(state, recording=path)
-        case Noted():
-            notes = (*state.notes, event)[-NOTES:]
-            state = replace(state, message=event, notes=notes, noted=state.noted + 1)
-            return _warned(state)
 
 
 def _seen(state: State, picture: Picture) -> State:
@@ -238,8 +248,20 @@ def _output(state: State) -> State:
 def _switches(state: State) -> State:
     if state.over is not None and state.over.tab is SWITCHES:
         return replace(state, over=None)
-    view = replace(SWITCHES.begin, switches=state.switches)
-    return replace(state, over=Over(SWITCHES, view, None))
+    return _shown_over(replace(state, over=Over(SWITCHES, SWITCHES.begin, None)))
+
+
+def _shown_over(state: State) -> State:
+    """Show what was let through when and is switched on now, if that is what is shown."""
+    if state.over is None or state.over.tab is not SWITCHES:
+        return state
+    view = replace(
+        state.over.view,
+        switches=state.switches,
+        periods=state.periods,
+        started_ns=state.started_ns or 0,
+    )
+    return replace(state, over=replace(state.over, view=view))
 
 
 def _warned(state: State) -> State:

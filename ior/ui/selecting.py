@@ -8,15 +8,20 @@ reports show, get what the pipeline says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from ior.errors import FilterError
+from ior.expr import Predicate
+from ior.expr.wording import wording
 from ior.pipeline.abc import SelectiveSource, Source
+from ior.pipeline.clock import Clock
 from ior.pipeline.graph import Graph
+from ior.pipeline.pushing import Pushed
 from ior.pipeline.run import Run
 from ior.pipeline.spec import NodeSpec, PipelineSpec
+from ior.ui.periods import Period, filtered
 from ior.ui.switches import Switches
 
 
@@ -48,32 +53,55 @@ def gated(spec: PipelineSpec, looking: Iterable[str]) -> tuple[PipelineSpec, tup
 class Selector:
     """Lets through what is chosen. `switches` are the syscalls that the graph traces at first."""
 
-    def __init__(self, run: Run, graph: Graph, gates: Sequence[str]) -> None:
-        self._run, self._gates = run, gates
+    def __init__(self, run: Run, graph: Graph, gates: Sequence[str], clock: Clock) -> None:
+        self._run, self._gates, self._clock = run, gates, clock
         sources = [m.node for m in graph.members.values() if isinstance(m.node, Source)]
         only = sources[0] if len(sources) == 1 else None
-        self._selects = isinstance(only, SelectiveSource)
+        self._source = only if isinstance(only, SelectiveSource) else None
         self.switches = Switches()
-        if isinstance(only, SelectiveSource):
-            self.switches = Switches.tracing(only.numbers)
+        if self._source is not None:
+            self.switches = Switches.tracing(self._source.numbers)
         self._numbers = self.switches.numbers
 
-    def choose(self, where: str, switches: Switches) -> list[str]:
-        """Let no row through any more that is not wanted; return what cannot be asked, and why."""
-        refused = []
+    def choose(self, where: Predicate | None, switches: Switches) -> tuple[Period, list[str]]:
+        """Let no row through any more that is not wanted.
+
+        Returns the period that begins, and a sentence for each filter that cannot ask for it.
+        """
+        text, refused, kernel = where.source if where else "", list[str](), ""
         for name in self._gates:
-            for asked in (_all(where, switches.where), switches.where, ""):
+            for asked in (_all(text, switches.where), switches.where, ""):
                 try:
-                    self._run.refilter(name, asked)
-                    break
+                    pushed = self._run.refilter(name, asked)
                 except FilterError as error:
-                    refused.append(f"{name}: {error}")
-        return refused
+                    refused.append(f"{name} lets everything through: {error}")
+                else:
+                    if where is not None and any(name in p.filters for p in pushed.values()):
+                        kernel = self._in_kernel(where, pushed)
+                    break
+        period = Period(
+            since_ns=self._clock.now_ns(),
+            where=text,
+            switched=switches.words(),
+            kernel=kernel,
+            filtered=filtered(self._run.ledger()),
+            epoch=0 if self._source is None else self._source.epoch,
+        )
+        return period, refused
+
+    def _in_kernel(self, where: Predicate, pushed: Mapping[str, Pushed]) -> str:
+        """Return which part of a filter the source applies."""
+        if self._source is None or not any(push.split.pushed for push in pushed.values()):
+            return ""
+        split = self._source.split(where.tree)
+        if split.pushed is None:
+            return ""
+        return "all of it" if split.rest is None else wording(split.pushed)
 
     async def settle(self, switches: Switches) -> None:
         """Let the source record what is switched on, and nothing else."""
         numbers = switches.numbers
-        if self._selects and numbers != self._numbers:
+        if self._source is not None and numbers != self._numbers:
             self._numbers = numbers
             await self._run.select(numbers)
 

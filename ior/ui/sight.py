@@ -1,8 +1,9 @@
 """What tabs may see of a run: its nodes, and at one moment their snapshots and the books.
 
-A filter typed in the UI changes no running node. It chooses among the rows that a `stream`
-stage retains, and a stage of one's own adds those up. A window of time chooses among the
-seconds of a `history` stage where those say enough, among the retained rows where they do not.
+A filter typed in the UI decides what comes from then on (`ior.ui.selecting`). Of what is there
+it chooses among the rows that a `stream` stage retains, and a stage of one's own adds those up.
+A window of time chooses among the seconds of a `history` stage where those say enough, among the
+retained rows where they do not.
 """
 
 from __future__ import annotations

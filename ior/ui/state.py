@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ior.expr import Predicate
+from ior.ui import periods
 from ior.ui.events import Look, Picture
 from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
@@ -77,6 +78,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     family: str = ""  # the only one that is looked at
     where: Predicate | None = None  # what the terms and the family mean together
     switches: Switches = Switches()  # of syscalls
+    periods: tuple[periods.Period, ...] = ()  # what was let through when
     window: Window = Window()  # of time
     paused: bool = False  # the picture stands still
     tabs: tuple[AnyTab, ...] = ()
@@ -183,7 +185,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         """Lines above the body: title, numbers, tabs, filter and window where there are such."""
         if self.small:
             return 0
-        return 3 + self.is_narrowed + (self.window.span_s > 0)
+        narrowed = self.is_narrowed + bool(self.let_through)
+        return 3 + narrowed + (self.window.span_s > 0)
+
+    @property
+    def let_through(self) -> str:
+        """Since when the filter decides what comes, or what came while there was one; or ""."""
+        if self.picture is None:
+            return ""
+        started_ns, latest_ns = self.started_ns or 0, self.picture.latest_ns
+        now = periods.filtered(self.picture.ledger)
+        said = periods.present(self.periods, now, started_ns)
+        return said or periods.hole(self.periods, self.window, latest_ns, started_ns)
 
     @property
     def is_narrowed(self) -> bool:

@@ -103,9 +103,9 @@ def test_a_recording_goes_on_over_filters_and_the_books_cover_it(
     books = live(person)
     assert books["closed"] is True
     stages = books["stages"]
-    assert stages["recording@1"]["in"] == recorded(here / "one.ior") > 0
-    assert stages["recording"]["in"] == recorded(here / "two.ior")
-    assert stages["recording_filter@2"]["filtered"] > 0
+    assert stages["recording@1"]["consumed"] == recorded(here / "one.ior") > 0
+    assert stages["recording"]["consumed"] == recorded(here / "two.ior")
+    assert stages["view"]["filtered"] > 0
     assert sorted(os.listdir()) == ["books.json", "one.ior", "two.ior"]
 
 

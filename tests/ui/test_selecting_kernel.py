@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -12,11 +12,14 @@ import pytest
 from ptys import Pty
 
 from ior.cli import presets
+from ior.expr import compile_filter
 from ior.host.command import Command
+from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import build
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.spec import parse
+from ior.recording import BLOCK, MAGIC, Decoder, check, payload_length
 from ior.stages.flamegraph import FlameSnapshot
 from ior.stages.history import HistorySnapshot
 from ior.stages.stats import StatsSnapshot
@@ -26,6 +29,7 @@ from ior.ui.sight import looked_at
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
+OPENS = ("sh", "-c", "while :; do : < /etc/passwd; done")
 DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1")
 
 
@@ -54,7 +58,7 @@ class View:
         with Command.start(DD) as command:
             graph = build(self._spec)
             self._run = Run(graph, command=command)
-            self.selector = Selector(self._run, graph, self._gates)
+            self.selector = Selector(self._run, graph, self._gates, SystemClock())
             try:
                 ledger = anyio.run(both)
             finally:
@@ -108,13 +112,13 @@ def test_no_view_shows_what_was_switched_off_not_even_what_was_in_the_ring() -> 
         await view.until("read", 1000)
         time.sleep(0.1)  # noqa: ASYNC251 - nobody is to read: the ring fills
         off = view.selector.switches.toggled(frozenset({"read"}))
-        assert view.selector.choose("", off) == []
+        assert view.selector.choose(None, off)[1] == []
         then.append(view.shown("read"))
         await view.selector.settle(off)
         await view.until("write", 50_000)
         then.append(view.shown("read"))
         on = off.toggled(frozenset({"read"}))
-        view.selector.choose("", on)
+        view.selector.choose(None, on)
         await view.selector.settle(on)
         await view.until("read", 1000)
 
@@ -130,7 +134,7 @@ def test_a_family_that_was_not_traced_is_switched_on() -> None:
         assert "read" in view.selector.switches.off
         on = view.selector.switches.toggled(frozenset({"read"}))
         assert on.words() == "on read"
-        view.selector.choose("", on)
+        view.selector.choose(None, on)
         await view.selector.settle(on)
         await view.until("read", 1000)
 
@@ -159,3 +163,76 @@ def test_in_the_terminal(tmp_path: Path) -> None:
     ledger = json.loads(books.read_bytes())
     assert ledger["closed"] is True
     assert ledger["kernel"]["lost"] == 0
+
+
+def test_a_filter_is_applied_in_the_kernel_from_now_on_and_taken_off_again() -> None:
+    then: list[tuple[int, ...]] = []
+    kernel: list[str] = []
+
+    async def act(view: View) -> None:
+        await view.until("read", 1000)
+        switches = view.selector.switches
+        for text in ('syscall == "write"', 'syscall == "write" and path ~ "null"'):
+            where = compile_filter(text)
+            period, refused = view.selector.choose(where, switches)
+            assert refused == []
+            kernel.append(period.kernel)
+            then.append(view.shown("read"))
+            await view.until("write", 50_000)
+            then.append(view.shown("read"))
+        period, _ = view.selector.choose(None, switches)
+        kernel.append(period.kernel)
+        await view.until("read", 1000)
+
+    ledger = View().run(act)
+    assert len({row[:3] for row in then}) == 1
+    assert kernel == ["all of it", "syscall == write", ""]
+    assert ledger.kernel["filtered_in_kernel"] > 50_000
+    assert ledger.kernel["lost"] == 0
+
+
+def test_a_recording_goes_on_over_changes_of_the_filter(tmp_path: Path) -> None:
+    path = tmp_path / "x.ior"
+    with Pty("--", *OPENS) as pty:
+        pty.see("│sh")
+        pty.child.send("f")
+        pty.see("filter: ")
+        pty.child.send('syscall == "openat"\r')
+        pty.see("in the kernel: all of it")
+        pty.child.send("R")
+        pty.see("recording to: ")
+        pty.child.send(f"\x15{path}\r")
+        pty.see("recording (R)")
+        pty.child.send("\x7f")
+        pty.see('only syscall == "openat"')
+        time.sleep(0.5)  # what comes then is recorded
+        pty.child.send("f")
+        pty.see("filter: ")
+        pty.child.send('syscall == "close"\r')
+        pty.see("nothing else comes")
+        time.sleep(0.5)
+        pty.child.send("R")
+        pty.see("recorded: ")
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    rows = list(recorded(path))
+    epochs = [epoch for epoch, _ in rows]
+    assert epochs == sorted(epochs)
+    assert len(set(epochs)) > 1
+    names = [name for _, name in rows]
+    assert set(names[:20]) == {"openat"}
+    assert set(names[-20:]) == {"close"}
+    assert len(set(names)) > 2
+
+
+def recorded(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the rows of a recording: epoch and syscall."""
+    with path.open("rb") as file:
+        file.seek(len(MAGIC))
+        decoder = None
+        while header := file.read(BLOCK.size):
+            block = check(header, file.read(payload_length(header)))
+            if decoder is None:
+                decoder = Decoder(block)
+            elif (batch := decoder.block(block)) is not None:
+                yield from zip(batch["filter_epoch"].tolist(), batch.text("syscall"), strict=True)

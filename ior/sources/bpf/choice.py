@@ -41,7 +41,7 @@ class Choice:
         self._sifted: Tree | None = None
         self._where: Tree | None = None
         self._loaded: Object | None = None
-        self._epoch = 1
+        self.epoch = 1
         self._writes = 0
         self._changed = False  # by `select`
         self.complete = True  # nothing is left out behind the programs
@@ -86,10 +86,10 @@ class Choice:
         So a return can be told whose call began under another selection.
         """
         if self._loaded is not None:
-            self._loaded.globals["selection_epoch"] = self._epoch + 1
+            self._loaded.globals["selection_epoch"] = self.epoch + 1
             self._write()
-            self._epoch += 2
-            self._loaded.globals["selection_epoch"] = self._epoch
+            self.epoch += 2
+            self._loaded.globals["selection_epoch"] = self.epoch
 
     def _write(self) -> None:
         """Write the sieve that is not in use, then let the programs use it."""
@@ -120,11 +120,11 @@ class Choice:
         mask = wanted[batch["nr"]]
         for term in conjuncts(self._where or Const(True)):
             mask &= _holds(term, batch)
-        old = batch["epoch"] < self._epoch
+        old = batch["epoch"] < self.epoch
         if not old.any() and mask.all():
             return batch
         kept = batch.select(mask)
-        late = (kept["epoch"] < self._epoch) & ((kept["flags"] & Flag.ENTER) != 0)
+        late = (kept["epoch"] < self.epoch) & ((kept["flags"] & Flag.ENTER) != 0)
         flags = kept["flags"] | np.where(late, np.uint32(Flag.LEFT_OUT), np.uint32(0))
         return kept.with_columns({_FLAGS: flags})
 

@@ -318,6 +318,11 @@ class BpfSource(abc.SelectiveSource):
         """The syscalls that are recorded."""
         return self._choice.numbers
 
+    @property
+    def epoch(self) -> int:
+        """The `filter_epoch` of calls that begin now."""
+        return self._choice.epoch
+
     def split(self, where: Tree) -> Split:
         """Return what of a filter the programs can apply, and what not."""
         return self._choice.split(where)

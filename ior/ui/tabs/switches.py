@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ior.text import fit
 from ior.ui.keys import SCROLL, Action, Key, Pressed
+from ior.ui.periods import Period, filtered, lines
 from ior.ui.sight import Sight
 from ior.ui.switches import Switches, families
 from ior.ui.tabs.abc import Answered, Question, Size, Step, Tab, TabEvent, View, WrongAnswer
@@ -31,15 +32,24 @@ class Row(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """The calls of each syscall since the start; None where nobody counts them."""
+    """The calls of each syscall since the start; None where nobody counts them.
+
+    `filtered` is how many calls and rows all filters have left out.
+    """
 
     calls: Mapping[str, int] | None
+    filtered: int = 0
 
 
 class SwitchesView(View, frozen=True, kw_only=True):
-    """Which families are open, what is searched for, where the cursor stands."""
+    """Which families are open, what is searched for, where the cursor stands.
+
+    The first three are the state's: what is on, what was let through when, when the run began.
+    """
 
     switches: Switches = Switches()
+    periods: tuple[Period, ...] = ()
+    started_ns: int = 0
     opened: frozenset[str] = frozenset()
     pattern: str = ""
     cursor: int = 0
@@ -47,9 +57,13 @@ class SwitchesView(View, frozen=True, kw_only=True):
 
 
 class SwitchesLayout(msgspec.Struct, frozen=True):
-    """The rows, the calls of each syscall, and the cells that there are for them."""
+    """The rows, the calls of each syscall, and the cells that there are for them.
+
+    `said` are lines under the rows, as many as there is room for.
+    """
 
     rows: tuple[Row, ...]
+    said: tuple[str, ...]
     calls: Mapping[str, int] | None
     size: Size
 
@@ -74,7 +88,7 @@ class SwitchesTab(Tab[SwitchesView, Counted, SwitchesLayout]):
 
     def look(self, sight: Sight, view: SwitchesView) -> Counted:  # noqa: ARG002 (any will do)
         """Return what was counted, whatever is looked at."""
-        return Counted(sight.calls_by_syscall())
+        return Counted(sight.calls_by_syscall(), filtered(sight.ledger()))
 
     def arrange(
         self,
@@ -84,7 +98,8 @@ class SwitchesTab(Tab[SwitchesView, Counted, SwitchesLayout]):
         last: SwitchesLayout | None,  # noqa: ARG002 (nothing is worth keeping)
     ) -> tuple[SwitchesView, SwitchesLayout]:
         """List what is to be listed; keep the cursor in sight."""
-        layout = SwitchesLayout(_rows(view), seen.calls, size)
+        said = lines(view.periods, seen.filtered, view.started_ns)
+        layout = SwitchesLayout(_rows(view), said, seen.calls, size)
         rows, page = len(layout.rows), layout.page
         cursor = max(0, min(view.cursor, rows - 1))
         top = max(min(view.top, cursor, rows - page), cursor - page + 1, 0)
@@ -120,6 +135,12 @@ class SwitchesTab(Tab[SwitchesView, Counted, SwitchesLayout]):
             return exactly(
                 [("class:heading", "".join(cells))], layout.size.columns, "class:heading"
             )
+        below = at - len(layout.rows) - 1
+        if layout.rows and below >= 0 and layout.said:
+            room = layout.size.rows - 2 - len(layout.rows)
+            last = layout.said[-room:] if room > 0 else ()
+            text = last[below] if below < len(last) else ""
+            return exactly([("class:rest", f" {text}")], layout.size.columns)
         if at >= len(layout.rows):
             said = " no syscall is called so" if not layout.rows and row == 1 else ""
             return exactly([("", said)], layout.size.columns)
