@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from ior import syscalls
 from ior.calls import Batch
@@ -40,54 +41,50 @@ class Uses(msgspec.Struct, frozen=True):
 class Life(msgspec.Struct, frozen=True, eq=False):
     """One descriptor's life: its rows in order, the first and the last call included.
 
-    Row `i` is row `index[i]` of part `part[i]`. `opened` says whether the first opened the
-    descriptor, `closed` whether the last closed it; else no retained row did. `replaced` is the
-    row that put another file behind the number, where that is how the life ended.
+    `pieces` are parts with the places of the life's rows in them. `opened` says whether the first
+    row opened the descriptor, `closed` whether the last closed it; else no retained row did.
+    `replaced` is the row that put another file behind the number, where the life ended so.
     """
 
     pid: int
     fd: int
-    parts: Sequence[Part]
-    part: Ints
-    index: Ints
+    pieces: tuple[tuple[Part, Ints], ...]
     at: int  # which of them it was asked for
     opened: bool
     closed: bool
     replaced: Place | None
 
     def __len__(self) -> int:
-        return len(self.part)
+        return sum(len(rows) for _, rows in self.pieces)
 
     def place(self, i: int) -> Place:
         """Return where a row of the life lies."""
-        part, index = self.parts[int(self.part[i])], int(self.index[i])
-        return Place(part.batch, index, part.first + index)
+        for part, rows in self.pieces:
+            if i < len(rows):
+                return Place(part.batch, int(rows[i]), part.first + int(rows[i]))
+            i -= len(rows)
+        raise IndexError(i)
 
     def times(self) -> tuple[int, int]:
         """Return when the first of its calls was entered, and the last."""
-        low: list[int] = []
-        high: list[int] = []
-        for k in np.unique(self.part).tolist():
-            entered = self.parts[k].batch["time_ns"][self.index[self.part == k]]
-            low.append(int(entered.min()))
-            high.append(int(entered.max()))
-        return min(low), max(high)
+        entered = [part.batch["time_ns"][rows] for part, rows in self.pieces]
+        return min(int(some.min()) for some in entered), max(int(some.max()) for some in entered)
 
     def uses(self) -> tuple[Uses, ...]:
         """Add the rows up by syscall, the most calls first."""
         sums: dict[str, list[int]] = {}
-        for k in np.unique(self.part).tolist():
-            some = self.parts[k].batch.select(self.index[self.part == k])
-            name_of = syscalls.table(some.origin.arch).name
-            numbers, back = np.unique(some["syscall"], return_inverse=True)
-            columns = [np.bincount(back), np.bincount(back, some["errno"] != 0)]
+        for part, rows in self.pieces:
+            some = part.batch.select(rows)
+            by = some["syscall"]
+            columns = [np.bincount(by), np.bincount(by, some["errno"] != 0)]
             for name in ("bytes", "latency_ns"):
                 have = name in some.schema.names
                 values = np.maximum(some[name], 0) if have else np.zeros(len(some))
-                columns.append(np.bincount(back, values))
-            for i, nr in enumerate(numbers.tolist()):
+                columns.append(np.bincount(by, values))
+            name_of = syscalls.table(some.origin.arch).name
+            for nr in np.flatnonzero(columns[0]).tolist():
                 known = sums.setdefault(name_of(nr), [0] * len(columns))
-                sums[name_of(nr)] = [n + int(c[i]) for n, c in zip(known, columns, strict=True)]
+                sums[name_of(nr)] = [n + int(c[nr]) for n, c in zip(known, columns, strict=True)]
         return tuple(
             Uses(name, *values) for name, values in sorted(sums.items(), key=lambda one: -one[1][0])
         )
@@ -95,36 +92,47 @@ class Life(msgspec.Struct, frozen=True, eq=False):
 
 def life_of(parts: Sequence[Part], place: Place, fd: int) -> Life:
     """Return the life of descriptor `fd` of the process of a row, around that row."""
-    pid = int(place.batch["pid"][place.index])
-    of_part, index, opens, closes = [], [], [], []
-    for k, part in enumerate(parts):
-        found = np.flatnonzero(_touches(part.batch, pid, fd))
-        if len(found):
-            some = part.batch.select(found)
-            of_part.append(np.full(len(found), k, np.intp))
-            index.append(found)
-            opens.append(_opens(some, fd))
-            closes.append(_closes(some, fd))
-    part_of, places = np.concatenate(of_part), np.concatenate(index)
-    opened, closed = np.concatenate(opens), np.concatenate(closes)
-    numbers = np.array([part.first for part in parts], np.intp)[part_of] + places
-    at = int(np.searchsorted(numbers, place.number))
+    pid, here = int(place.batch["pid"][place.index]), place.number
+    touching = [(part, np.flatnonzero(_touches(part.batch, pid, fd))) for part in parts]
+    opens, closes = _ends(touching, fd)
     # A dup2 onto an open number both ends one life and begins another: it is of the new one.
-    begins = opened | np.concatenate([[True], closed[:-1]])
-    ends = closed | np.concatenate([opened[1:], [True]])
-    first = int(np.flatnonzero(begins[: at + 1])[-1])
-    last = at + int(np.flatnonzero(ends[at:])[0])
-    lived = slice(first, last + 1)
-    replaced = None
-    if last + 1 < len(places) and not closed[last]:
-        part = parts[int(part_of[last + 1])]
-        replaced = Place(part.batch, int(places[last + 1]), int(numbers[last + 1]))
-    return Life(
-        *(pid, fd, parts, part_of[lived], places[lived], at - first),
-        opened=bool(opened[first]),
-        closed=bool(closed[last]),
-        replaced=replaced,
+    open_by, close_by = np.searchsorted(opens, here, "right"), np.searchsorted(closes, here)
+    first = max([*opens[:open_by][-1:].tolist(), *(closes[:close_by][-1:] + 1).tolist(), 0])
+    last = min([*closes[close_by:][:1].tolist(), *(opens[open_by:][:1] - 1).tolist()], default=None)
+    pieces: list[tuple[Part, Ints]] = []
+    before = 0
+    for part, rows in touching:
+        end = len(part.batch) if last is None else last - part.first + 1
+        low, at, high = np.searchsorted(rows, [first - part.first, here - part.first, end])
+        if low < high:
+            pieces.append((part, rows[low:high]))
+            before += max(0, int(at) - int(low))
+    life = Life(pid, fd, tuple(pieces), before, opened=False, closed=False, replaced=None)
+    opened, closed = (life.place(i).number for i in (0, len(life) - 1))
+    replacing = opens[open_by:][:1].tolist()
+    return replace(
+        life,
+        opened=opened in opens,
+        closed=closed in closes,
+        replaced=_at(parts, replacing[0]) if replacing and closed not in closes else None,
     )
+
+
+def _ends(touching: Sequence[tuple[Part, Ints]], fd: int) -> tuple[Ints, Ints]:
+    """Return the numbers of the rows that opened and that closed a descriptor."""
+    opens, closes = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+    for part, rows in touching:
+        some = rows[_may_end(part.batch.origin.arch)[part.batch["syscall"][rows]]]
+        if len(some):
+            batch = part.batch.select(some)
+            opens.append(part.first + some[_opens(batch, fd)])
+            closes.append(part.first + some[_closes(batch, fd)])
+    return np.concatenate(opens), np.concatenate(closes)
+
+
+def _at(parts: Sequence[Part], number: int) -> Place:
+    part = next(part for part in reversed(parts) if part.first <= number)
+    return Place(part.batch, number - part.first, number)
 
 
 def _touches(batch: Batch, pid: int, fd: int) -> npt.NDArray[np.bool_]:
@@ -179,6 +187,15 @@ def _how(arch: str) -> npt.NDArray[Any]:
 @functools.cache
 def _pairs(arch: str) -> npt.NDArray[np.bool_]:
     found: npt.NDArray[np.bool_] = selection.descriptions(arch)["address_how"] & selection.PAIR != 0
+    return found
+
+
+@functools.cache
+def _may_end(arch: str) -> npt.NDArray[np.bool_]:
+    """Return whether a syscall can open or close a descriptor, by number."""
+    found: npt.NDArray[np.bool_] = _how(arch) & (selection.RETURNS_FD | selection.DUPS) != 0
+    found |= _pairs(arch)
+    found[_numbers(arch, "close", "close_range")] = True
     return found
 
 

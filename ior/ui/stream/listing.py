@@ -17,6 +17,7 @@ from ior.ui.tabs.abc import Size
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_count
 
+_STYLES = {"time": "class:rest", "syscall": "class:key"}
 HELD = 1  # columns that stay while the others scroll: the time
 _EDGE = 1  # cells at the right edge: room for the sign that there are more columns
 
@@ -151,7 +152,7 @@ def drawn(seen: Listing, found: Found | None, column: int, at: int) -> Line:
     cells: Line = []
     for (i, wide), text in zip(seen.shown, line.texts, strict=True):
         one = seen.columns[i]
-        style = "class:value" if here else ""
+        style = "class:value" if here else _STYLES.get(one.title, "")
         if one.title == "result" and text.startswith("E"):
             style += " class:bad"
         if matches and found is not None and text and found.pattern.search(text):
