@@ -66,7 +66,8 @@ const volatile __u8 follow_forks = 0;
 const volatile __u8 follow_threads = 1;
 
 __u8 wanted[NR_LIMIT] = {};
-__u32 selection_epoch = 1;
+__u32 selection_epoch = 1; /* even while user space changes the selection */
+__u32 wanted_since[NR_LIMIT] = {}; /* the epoch from which on, ~0 for what is not wanted */
 __u32 target_tid = 0; /* for mark_tasks */
 
 /* CLOCK_BOOTTIME - CLOCK_MONOTONIC, which only a suspend changes; user space keeps it true. */
@@ -123,13 +124,13 @@ struct task_state {
 	__u64 restart_ip;
 	__u64 restart_sp;
 	__u32 restart_nr;
+	__u32 restart_epoch;
 	__u32 last_epoch;
 	/* what the task's name id was made from */
 	__u64 comm[2];
 	__u64 cred, parent, cgroups;
 	__u64 task_id;
 	__u32 task_epoch;
-	__u32 pad2;
 	struct group_verdict group;
 };
 
@@ -521,6 +522,22 @@ static __always_inline void fill_enter(struct task_state *s, struct task_struct 
 		name_address(s, 0);
 }
 
+/* Tell whether a call of that epoch may have gone on unseen, as it was not wanted for a while. */
+static __always_inline bool overtaken(__u32 nr, __u32 epoch)
+{
+	return epoch < wanted_since[nr & (NR_LIMIT - 1)];
+}
+
+/* Forget the parked call if what became of it may not have been seen. */
+static __always_inline bool forget_overtaken(struct task_state *s)
+{
+	if (s->parked == PARKED_NONE || !overtaken(s->rec.nr, s->rec.epoch))
+		return false;
+	s->parked = PARKED_NONE;
+	COUNT(deselected);
+	return true;
+}
+
 /* Count the interrupted call that was awaited: it is a row of its own. */
 __noinline int give_up_held(struct task_state *s)
 {
@@ -561,7 +578,14 @@ static __always_inline bool is_restart(struct task_state *s, struct pt_regs *reg
 	bool same = REGS_IP(regs) == s->restart_ip && REGS_SP(regs) == s->restart_sp &&
 		    (nr == s->restart_nr || nr == RESTART_SYSCALL);
 
+	if (s->restart != RESTART_NONE && overtaken(s->restart_nr, s->restart_epoch)) {
+		s->restart = RESTART_NONE;
+		if (sampling)
+			give_up_held(s);
+	}
 	if (s->parked == PARKED_INTERRUPTED) {
+		if (forget_overtaken(s))
+			return false;
 		s->parked = PARKED_NONE;
 		hold(s);
 		send(s); /* no handler ran: the next call tells */
@@ -615,7 +639,7 @@ static __always_inline void leave_out(struct task_state *s)
 /* Leave out a call that is entered if the filter says so now; its return then is, too. */
 static __always_inline bool rejects_enter(struct task_state *s, __u8 want)
 {
-	s->rejected = want & WANT_NONE_NOW || !task_passes(&s->group);
+	s->rejected = want & WANT_NONE_NOW || (want & WANT_TASKS && !task_passes(&s->group));
 	if (s->rejected)
 		leave_out(s);
 	return s->rejected;
@@ -741,7 +765,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		COUNT(compat);
 		return 0;
 	}
-	if (want & (WANT_NONE_NOW | WANT_TASKS) && rejects_enter(s, want))
+	if (rejects_enter(s, want))
 		return 0;
 	restart = is_restart(s, regs, id);
 	if (!(want & WANT_ROWS) && !(restart && id == RESTART_SYSCALL))
@@ -761,6 +785,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		fill_enter(s, task, regs, id);
 	if (restart)
 		s->rec.flags |= IOR_F_RESTARTED;
+	if (id == RESTART_SYSCALL)
+		s->rec.args[0] = s->restart_nr; /* whose restart it is */
 	s->parked = PARKED_CALL;
 	if (user_pairing)
 		send(s);
@@ -781,12 +807,15 @@ static __always_inline void forget_enter(struct task_state *s, struct task_struc
 
 	r->enter_ns = 0;
 	r->file = r->file2 = 0;
-	r->flags = 0;
+	r->flags &= IOR_F_TASK_LOST; /* the task's name is the one of the enter */
 	r->fd_flags = 0;
 	r->fd = r->fd2 = -1;
 	r->nr = nr;
 	__builtin_memset(r->args, 0, sizeof(r->args));
+	if (nr == RESTART_SYSCALL)
+		r->args[0] = s->restart_nr;
 	if (s->parked != PARKED_CALL) {
+		r->flags = 0;
 		r->pid = task->tgid;
 		r->tid = task->pid;
 		r->epoch = selection_epoch;
@@ -869,14 +898,8 @@ static __always_inline void count_unmatched(__u32 nr)
 static __always_inline void send_exit_half(struct task_state *s, struct task_struct *task, __u32 nr,
 					   long ret)
 {
-	if (sampling && rates[nr & (NR_LIMIT - 1)].every != 1) { /* recorded if its enter was */
-		if (s->parked == PARKED_CALL && !user_pairing)
-			send(s);
-		s->parked = PARKED_NONE;
-		count_unmatched(nr);
-		return;
-	}
-	if (s->seen && s->rec.epoch != selection_epoch) { /* entered when it was not wanted */
+	/* Entered when it was not wanted? */
+	if (!(selection_epoch & 1) || (s->seen && s->rec.epoch != selection_epoch)) {
 		s->rec.epoch = selection_epoch;
 		s->parked = PARKED_NONE;
 		COUNT(deselected);
@@ -885,6 +908,10 @@ static __always_inline void send_exit_half(struct task_state *s, struct task_str
 	if (s->parked == PARKED_CALL && !user_pairing)
 		send(s);
 	s->parked = PARKED_NONE;
+	if (sampling && rates[nr & (NR_LIMIT - 1)].every != 1) { /* recorded if its enter was */
+		count_unmatched(nr);
+		return;
+	}
 	s->unrecorded = 0;
 	forget_enter(s, task, nr);
 	s->rec.flags = IOR_F_EXIT;
@@ -939,7 +966,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		s->rejected = 0;
 		return 0;
 	}
-	if (s->parked != PARKED_CALL || s->rec.nr != nr) {
+	if (s->parked != PARKED_CALL || s->rec.nr != nr || overtaken(nr, s->rec.epoch)) {
 		if (want & WANT_ROWS && !(want & WANT_TASKS && !task_passes(&s->group)))
 			send_exit_half(s, task, nr, ret);
 		return 0;
@@ -962,6 +989,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		s->restart_sp = REGS_SP(regs);
 		if (nr != RESTART_SYSCALL)
 			s->restart_nr = nr;
+		s->restart_epoch = s->rec.epoch;
 		s->restart = RESTART_NONE;
 		return 0;
 	}
@@ -978,7 +1006,7 @@ int BPF_PROG(on_signal_deliver, int sig, void *info, struct k_sigaction *ka)
 	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
 	__u64 handler = (__u64)ka->sa.sa_handler;
 
-	if (!s || s->parked != PARKED_INTERRUPTED || handler <= 1)
+	if (!s || s->parked != PARKED_INTERRUPTED || handler <= 1 || forget_overtaken(s))
 		return 0;
 	s->parked = PARKED_NONE;
 	if (s->rec.ret == -513 || (s->rec.ret == -512 && ka->sa.sa_flags & SA_RESTART)) {
@@ -1001,7 +1029,8 @@ int BPF_PROG(on_task_end, struct task_struct *task)
 {
 	struct task_state *s = bpf_task_storage_get(&tasks, task, 0, 0);
 
-	if (!s || s->parked == PARKED_NONE || (s->parked == PARKED_CALL && user_pairing))
+	if (!s || s->parked == PARKED_NONE || (s->parked == PARKED_CALL && user_pairing) ||
+	    forget_overtaken(s))
 		return 0;
 	s->parked = PARKED_NONE;
 	s->rec.flags |= IOR_F_ENDED;
@@ -1114,7 +1143,7 @@ int list_in_flight(struct bpf_iter__task *ctx)
 	if (!task || task->flags & PF_EXITING)
 		return 0;
 	s = bpf_task_storage_get(&tasks, task, 0, 0);
-	if (!s || s->parked == PARKED_NONE)
+	if (!s || s->parked == PARKED_NONE || overtaken(s->rec.nr, s->rec.epoch))
 		return 0;
 	if (selective ? s->mark == MARK_FOLLOWED : s->mark != MARK_EXCLUDED)
 		bpf_seq_write(seq, &s->rec, sizeof(s->rec));

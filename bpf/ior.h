@@ -14,7 +14,7 @@
 #define IOR_F_FILE2_LOST (1u << 8)
 #define IOR_F_TASK_LOST (1u << 9)
 #define IOR_F_ASKED (1u << 10) /* file2 is what was asked for, not the old file */
-#define IOR_F_ENDED (1u << 12) /* the thread ended in this call (11 is the source's) */
+#define IOR_F_ENDED (1u << 12) /* the thread ended in this call (11 and 14 are the source's) */
 #define IOR_F_LEFT_OUT (1u << 13) /* calls of this thread before it were left out on purpose */
 
 /* A call, or half of one. 128 bytes with the ring's 8-byte header. */

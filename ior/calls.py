@@ -47,6 +47,7 @@ class Flag(IntFlag):
     SKIPPED = 1 << 11  # set by the source: the kernel skipped runs about when this was recorded
     ENDED = 1 << 12  # the thread ended in this call: it neither returned nor restarted
     LEFT_OUT = 1 << 13  # calls of this thread before it were left out on purpose
+    CHANGED = 1 << 14  # set by the source: since then the selection has changed
 
 
 class Column(NamedTuple):

@@ -6,28 +6,16 @@ both see the very same calls.
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Awaitable, Callable
-
-import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pushing import Both
 from pushing import check as same
-from tracing import MODES, Collect, compiled
+from tracing import MODES, compiled
 
-from ior import syscalls
 from ior.errors import SpecError
 from ior.expr import compile_filter
-from ior.host.command import Command
-from ior.pipeline.ledger import Ledger
-from ior.pipeline.run import Run
-from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource
-from ior.stages.pair import Pair
-from ior.testing import graph
 
 pytestmark = pytest.mark.kernel
 
@@ -166,127 +154,6 @@ FILTERS = st.recursive(
 @given(where=FILTERS, pairing=st.sampled_from(MODES))
 def test_any_filter_gives_the_same_rows(where: str, pairing: str) -> None:
     check(where, pairing)
-
-
-ENDLESS = """
-import os, sys, threading
-os.write(1, b"x")
-while True:
-    os.getppid()
-    os.stat("/")
-    os.access("/", 0)
-"""
-
-
-class Endless:
-    """A python that makes calls without end, traced while a test changes the selection."""
-
-    def __init__(self, pairing: str) -> None:
-        keys = {"pairing": pairing, "syscalls": ["stat", "access", "close"]}
-        self.rows, self.unmatched = Collect(), Collect()
-        nodes = {
-            "kernel": BpfSource(BpfSource.Config(**keys)),
-            "pair": Pair(Pair.Config()),
-            "rows": self.rows,
-            "unmatched": self.unmatched,
-        }
-        wires = {"pair": "kernel", "rows": "pair", "unmatched": "pair.unmatched"}
-        self.graph = graph(nodes, wires, settings=Settings(batch=Batching(max_calls=1000)))
-
-    def run(self, change: Callable[[Run], Awaitable[None]]) -> Ledger:
-        async def changed(run: Run) -> None:
-            await run.started.wait()
-            await change(run)
-            run.stop()
-
-        async def both() -> Ledger:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(changed, run)
-                return await run.run()
-            raise AssertionError
-
-        with Command.start([compiled(ENDLESS)]) as command:
-            run = Run(self.graph, command=command)
-            try:
-                ledger = anyio.run(both)
-            finally:
-                command.end()  # it has no end of its own
-        assert ledger.closed, ledger.open_because
-        return ledger
-
-    async def more(self, batches: int = 3) -> None:
-        had = len(self.rows.batches)
-        with anyio.fail_after(20):
-            while len(self.rows.batches) < had + batches:  # noqa: ASYNC110 - the run is as it is
-                await anyio.sleep(0.002)
-
-
-ENDLESS = r"""
-int main(void) {
-	struct stat s;
-	for (;;) {
-		stat("/", &s);
-		access("/", 0);
-		access("/no", 0);
-	}
-}
-"""
-
-
-@pytest.mark.parametrize("pairing", MODES)
-def test_what_is_deselected_is_never_given_again(pairing: str) -> None:
-    """Change the selection while the ring is full of what is not wanted any more."""
-    traced, marks, table = Endless(pairing), list[int](), syscalls.table()
-    never = compile_filter("pid == 1").tree
-    stat = [table.nr("stat"), table.nr("newfstatat")]
-
-    async def change(run: Run) -> None:
-        await traced.more()
-        time.sleep(0.05)  # noqa: ASYNC251 - nobody is to read: the ring fills
-        await run.select(numbers=[table.nr("access")])
-        marks.append(len(traced.rows.batches))
-        await traced.more()
-        await run.select(where=never)
-        marks.append(len(traced.rows.batches))
-        await anyio.sleep(0.1)
-        await run.select(numbers=stat, where=compile_filter("pid > 1").tree)
-        marks.append(len(traced.rows.batches))
-        await traced.more()
-
-    ledger = traced.run(change)
-    first, second, third = marks
-    batches = [set(batch.text("syscall")) for batch in traced.rows.batches]
-    assert "access" in set.union(*batches[:first])
-    assert set.union(*batches[first:second]) == {"access"}
-    assert batches[second:third] == []
-    assert set.union(*batches[third:]) <= {"stat", "newfstatat"}
-    assert set.union(*batches[third:])
-    assert ledger.stages["kernel"].filtered > 0
-    rows = traced.rows.rows()
-    causes = {row["cause"] for row in traced.unmatched.rows()}
-    assert causes <= {"in flight at end", "selection changed"}
-    changes = [
-        two for one, two in itertools.pairwise(rows) if one["filter_epoch"] != two["filter_epoch"]
-    ]
-    assert changes
-    assert all(row["gap_ns"] is None for row in changes)
-    epochs = [row["filter_epoch"] for row in rows]
-    assert epochs == sorted(epochs)
-
-
-def test_a_term_about_returns_can_be_selected_while_it_runs() -> None:
-    traced = Endless("kernel")
-    marks: list[int] = []
-
-    async def change(run: Run) -> None:
-        await traced.more()
-        await run.select(where=compile_filter("is_error").tree)
-        marks.append(len(traced.rows.batches))
-        await traced.more()
-
-    traced.run(change)
-    assert {r["ret"] for b in traced.rows.batches[: marks[0]] for r in b.rows()} >= {0, -2}
-    assert {r["ret"] for b in traced.rows.batches[marks[0] :] for r in b.rows()} == {-2}
 
 
 def test_a_condition_that_needs_the_stage_is_refused() -> None:

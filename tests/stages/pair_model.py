@@ -152,7 +152,9 @@ def why_enter(enter: Half, following: Half) -> Cause:
         return Cause.GONE
     if following.epoch != enter.epoch:
         return Cause.DESELECTED
-    return Cause.LOST if following.has(Flag.BREAK) else Cause.NO_EXIT
+    if following.has(Flag.BREAK):
+        return Cause.LOST
+    return Cause.DESELECTED if following.has(Flag.CHANGED) else Cause.NO_EXIT
 
 
 def why_exit(half: Half) -> Cause:

@@ -46,6 +46,7 @@ WILD = st.builds(
         st.sampled_from(
             [
                 *(0, 0, 0, 0, 0, Flag.BREAK, Flag.FRESH | Flag.BREAK, Flag.FRESH, Flag.SKIPPED),
+                *(Flag.CHANGED, Flag.CHANGED | Flag.BREAK),
                 *(Flag.INTERRUPTED, Flag.INTERRUPTED, Flag.RESTARTED, Flag.RESTARTED),
                 *(Flag.INTERRUPTED | Flag.RESTARTED, Flag.RESTARTED | Flag.BREAK),
             ]

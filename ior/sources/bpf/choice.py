@@ -7,12 +7,14 @@ after it is left out when it is read.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ior import syscalls
 from ior.calls import CALLS, HALVES, NONE_NS, RESTART_CODES, Batch, Flag, Schema
 from ior.errors import SpecError
 from ior.expr.groups import GroupPaths
@@ -25,10 +27,31 @@ from ior.sources.bpf.loader import Object
 
 _AT_RETURN: Final = ("ret", "latency_ns")
 _ASKED_AT_RETURN: Final = {"ret", "errno", "is_error", "latency_ns"}
-_NAMED: Final = {"comm", "uid", "cgroup_id", "cgroup"}
 _COLUMNS: Final = {column.name: column for column in CALLS.columns}
 _FLAGS: Final = next(column for column in HALVES.columns if column.name == "flags")
+_NEVER: Final = 0xFFFFFFFF  # in place of an epoch
+_KEPT: Final = 32  # selections; what was entered before all of them is not given
 _UNUSED: Final = b"\xff" * 16  # in place of a command name: none has 16 bytes
+
+
+class Selected(NamedTuple):
+    """What `Choice.select` has asked for, from an epoch on."""
+
+    epoch: int
+    numbers: frozenset[int]
+    where: Tree | None
+
+    def wants(self, batch: Batch) -> npt.NDArray[np.bool_]:
+        """Return which halves of a batch these are, or may be, shape (len(batch),)."""
+        wanted = np.zeros(1 << 16, np.bool_)
+        wanted[list(self.numbers)] = True
+        mask = wanted[batch["nr"]]
+        restarts = batch["nr"] == syscalls.table(batch.origin.arch).nr("restart_syscall")
+        if restarts.any():  # the number of the call that goes on is its first word
+            mask |= restarts & wanted[batch["args"][:, 0].astype(np.uint16)]
+        for term in conjuncts(self.where or Const(True)):
+            mask &= _holds(term, batch)
+        return mask
 
 
 class Choice:
@@ -43,7 +66,7 @@ class Choice:
         self._loaded: Object | None = None
         self.epoch = 1
         self._writes = 0
-        self._changed = False  # by `select`
+        self._selected: deque[Selected] = deque(maxlen=_KEPT)  # by `select`, the latest last
         self.complete = True  # nothing is left out behind the programs
 
     def split(self, where: Tree) -> Split:
@@ -77,8 +100,8 @@ class Choice:
             )
         self.numbers = self.numbers if numbers is None else frozenset(numbers)
         self._where = self._where if where is None else where
-        self._changed = True
         self._change()
+        self._selected.append(Selected(self.epoch, self.numbers, self._where))
 
     def _change(self) -> None:
         """Write what has changed, with an epoch of its own for the time that it takes.
@@ -106,26 +129,35 @@ class Choice:
         groups = variables.array("group_sieves", records.GROUPS)
         groups[other : other + 1] = encoded_groups(asked.sieve.cgroup, self._writes)
         variables["sieve_in_use"] = other
-        variables.array("wanted")[:] = selection.wanted(self.numbers, asked.sieve)
+        wanted = selection.wanted(self.numbers, asked.sieve)
+        since = variables.array("wanted_since", np.uint32)
+        recorded, before = selection.recorded(wanted), since < _NEVER
+        since[recorded & ~before] = self.epoch + 1
+        since[~recorded] = _NEVER
+        variables.array("wanted")[:] = wanted
 
     def chosen(self, batch: Batch) -> Batch:
-        """Return the halves that were recorded before the last `select` and are still wanted.
+        """Return the halves that every `select` since their calls were entered has wanted.
 
-        Gaps behind a half that is left out are not known.
+        So a return is given only if its enter is. Gaps behind a half that is left out are not
+        known.
         """
-        if not self._changed or not len(batch):
+        if not self._selected or not len(batch):
             return batch
-        wanted = np.zeros(1 << 16, np.bool_)
-        wanted[list(self.numbers)] = True
-        mask = wanted[batch["nr"]]
-        for term in conjuncts(self._where or Const(True)):
-            mask &= _holds(term, batch)
-        old = batch["epoch"] < self.epoch
-        if not old.any() and mask.all():
+        mask = self._selected[-1].wants(batch)
+        epoch = batch["epoch"]
+        oldest = int(epoch.min())
+        for before in [s for s in self._selected if oldest < s.epoch < self.epoch]:
+            mask &= (epoch >= before.epoch) | before.wants(batch)
+        if len(self._selected) == _KEPT:
+            mask &= epoch >= self._selected[0].epoch
+        if oldest >= self.epoch and mask.all():
             return batch
         kept = batch.select(mask)
-        late = (kept["epoch"] < self.epoch) & ((kept["flags"] & Flag.ENTER) != 0)
-        flags = kept["flags"] | np.where(late, np.uint32(Flag.LEFT_OUT), np.uint32(0))
+        flags, late = kept["flags"], kept["epoch"] < self.epoch
+        flags = flags | np.where(late, np.uint32(Flag.CHANGED), np.uint32(0))
+        entered = late & ((flags & Flag.ENTER) != 0)
+        flags = flags | np.where(entered, np.uint32(Flag.LEFT_OUT), np.uint32(0))
         return kept.with_columns({_FLAGS: flags})
 
 
@@ -150,13 +182,10 @@ def _holds(term: Tree, batch: Batch) -> npt.NDArray[np.bool_]:
         tuple(_COLUMNS[name] for name in (*columns, "family", "uid", "cgroup_id", "cgroup")),
     )
     held = compile_tree(term, _COLUMNS)(Batch(schema, columns, batch.names, batch.origin))
-    sides = flags & (Flag.ENTER | Flag.EXIT | Flag.INTERRUPTED | Flag.RESTARTED)
-    unsure = (flags & Flag.ENTER) == 0  # a return has the name that the thread has by then
     if any(leaf.column in _ASKED_AT_RETURN for leaf in leaves(term)):
-        unsure = sides != (Flag.ENTER | Flag.EXIT)
-    elif not any(leaf.column in _NAMED for leaf in leaves(term)):
-        unsure = np.zeros(len(batch), np.bool_)
-    return np.asarray(held | unsure)
+        sides = flags & (Flag.ENTER | Flag.EXIT | Flag.INTERRUPTED | Flag.RESTARTED)
+        held = held | (sides != (Flag.ENTER | Flag.EXIT))
+    return np.asarray(held)  # of a task both halves say the same, whatever it becomes in between
 
 
 def encoded(sieve: Sieve) -> npt.NDArray[Any]:

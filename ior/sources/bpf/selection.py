@@ -209,3 +209,9 @@ def wanted(
     if table.arch == "x86_64":
         bits[IA32_EXECVE] |= WANT_EXECED
     return bits
+
+
+def recorded(wanted: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return of which syscalls records are made, given the byte map `wanted`."""
+    rows = (wanted & (WANT_ROWS | WANT_NONE_NOW)) == WANT_ROWS
+    return np.asarray(rows | ((wanted & WANT_ALWAYS) != 0))
