@@ -21,7 +21,7 @@ from ior.host.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from ior.pipeline.spec import PipelineSpec
-    from ior.ui.app import Left
+    from ior.ui.options import Left
     from ior.ui.picker.choice import Retarget, Target
 
 
@@ -94,7 +94,8 @@ class Tui(Subcommand):
         """Show the view of one run."""
         from ior.cli import overrides  # noqa: PLC0415 - not for --help
         from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
-        from ior.ui.app import ViewOptions, run_tui  # noqa: PLC0415 - not for --help
+        from ior.ui.app import run_tui  # noqa: PLC0415 - not for --help
+        from ior.ui.options import ViewOptions  # noqa: PLC0415 - not for --help
         from ior.ui.style import theme  # noqa: PLC0415 - not for --help
 
         spec, graph = prepare(args.pipeline or "tui", args)

@@ -11,12 +11,10 @@ import asyncio
 import errno
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
-import msgspec
 from msgspec.structs import replace
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import Input, create_input
@@ -38,7 +36,8 @@ from ior.ui.events import Ended, Event, PeriodBegun, Picture, Said, Started, Tic
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
 from ior.ui.notes import Noted
-from ior.ui.picker.choice import Retarget, Target
+from ior.ui.options import Left, ViewOptions
+from ior.ui.picker.choice import Target
 from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
@@ -46,13 +45,14 @@ from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
 from ior.ui.sight import Chosen, looked_at
 from ior.ui.state import State
-from ior.ui.style import Theme
 from ior.ui.tabs.output import OutputTab
 from ior.ui.terms import joined
 from ior.ui.viewer import Viewer
 from ior.ui.wishes import Choose, Wish
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
+_SECOND = 1_000_000_000
+EAGER_S = 0.05  # between pictures while the first second has not shown a call
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 
 
@@ -97,32 +97,6 @@ def run_tui(
         if ledger_path is not None:
             write_statement(session.run, str(ledger_path))
     return Left(session.code(), session.target)
-
-
-class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What else a view can do.
-
-    With `retarget` another target can be chosen, which ends the run. `output_fd` is a pipe
-    with what the command writes. A `read_only` view writes no files. `warnings` of the check
-    stand first among those that are shown. Without a `theme` it is the one that fits the
-    terminal. `command_line` gives the
-    `ior run` that traces the same through further terms of a filter.
-    """
-
-    retarget: Retarget | None = None
-    output_fd: int | None = None
-    read_only: bool = False
-    warnings: tuple[str, ...] = ()
-    theme: Theme | None = None
-    mouse: bool = True
-    command_line: Callable[[Sequence[str]], str] = lambda terms: ""  # noqa: ARG005 (there is none)
-
-
-class Left(NamedTuple):
-    """How the view was left: the exit code, and whom to trace next if somebody was chosen."""
-
-    code: int
-    target: Target | None
 
 
 class Session:
@@ -375,7 +349,9 @@ class Session:
             if not picture.is_like(self.state.picture):
                 self.dispatch(Tick(picture))
             cost = time.perf_counter() - begun
-            await anyio.sleep(max(self._refresh_s, SHARE * cost))
+            eager = not picture.ledger.calls and self.state.elapsed_ns < _SECOND
+            rest_s = min(self._refresh_s, EAGER_S) if eager else self._refresh_s
+            await anyio.sleep(max(rest_s, SHARE * cost))
 
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""

