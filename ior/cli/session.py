@@ -174,7 +174,7 @@ def _loss(ledger: Ledger) -> str:
             f"{lost:,} of {ledger.kernel['attempted']:,} records lost in the kernel's ring"
         )
     if skipped := ledger.kernel.get("skipped", 0):
-        parts.append(f"{skipped:,} probe runs skipped, each a call or half of one")
+        parts.append(f"{skipped:,} probe runs skipped, each half a call or more")
     if dropped := ledger.lost - lost - skipped - ledger.failed:
         parts.append(f"{dropped:,} rows dropped by stages that could not keep up")
     if failed := {name: books.failed for name, books in ledger.stages.items() if books.failed}:

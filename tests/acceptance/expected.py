@@ -19,9 +19,13 @@ from ior import kinds, syscalls
 FOREVER = 2**63 - 1
 PAGE = 4096
 O_CREAT, O_TMPFILE = 0o100, 0o20000000
+CREAT = 0o1 | O_CREAT | 0o1000  # O_WRONLY, O_TRUNC
 AT_FDCWD, MSG_PEEK = -100, 2
 FUTEX_UNTIL = (6, 9, 11, 13)  # whose timeout is a point in time, which no column holds
 CLOCK_SLACK_S = 5e-6  # strace's times have six digits
+
+# Of these strace joins the two arguments that hold the offset: what follows is one place earlier.
+OFFSET_IN_TWO = {"preadv2": 5, "pwritev2": 5}
 
 # Which argument is which descriptor: where bytes go, or what is new, and where they come from.
 FD, FD2 = "fd", "fd2"
@@ -126,7 +130,8 @@ def _makes(flags: int | None) -> bool:
 
 def column(call: Call, about: kinds.Argument) -> int | bool | None:
     """Return what a column has to hold; None for empty, True where anything will do."""
-    said = call.arguments[about.argument] if 0 <= about.argument < len(call.arguments) else ""
+    at = about.argument - (about.argument == OFFSET_IN_TWO.get(call.name))
+    said = call.arguments[at] if 0 <= at < len(call.arguments) else ""
     flag = next((text for text in call.arguments if text.startswith("flags=")), said)
     name = about.strace.rpartition(".")[2]
     match about.reads:
@@ -155,7 +160,7 @@ def column(call: Call, about: kinds.Argument) -> int | bool | None:
             value = _added(said)
             return None if value is None else value & 0xFFFFFFFF
         case "u32":
-            return True  # ior makes it up: the flags of creat
+            return CREAT  # the program does not say them
     return READ.get(about.reads, _added)(said)
 
 
@@ -199,10 +204,12 @@ class Paths:
         self.in_chroot = False
 
     def see(self, call: Call) -> None:
-        """Learn the directory that strace shows beside AT_FDCWD, and before a call changes it."""
+        """Learn the directory that strace shows beside AT_FDCWD, or that getcwd returned."""
         for text in call.arguments:
             if (shown := descriptor(text)) and shown[0] == AT_FDCWD:
                 self.cwd = shown[1]
+        if call.name == "getcwd" and call.ret and not call.errno:
+            self.cwd = string(call.arguments[0])
 
     def after(self, call: Call) -> None:
         """Forget what a successful call changed."""
@@ -249,39 +256,57 @@ def moved(call: Call) -> int:
         flags = number(call.arguments[3 if call.name == "recvfrom" else 2]) or 0
         size = number(call.arguments[2]) if call.name == "recvfrom" else ret
         return 0 if flags & MSG_PEEK else min(ret, size or 0)
-    if "xattr" in call.name:
-        return 0 if number(call.arguments[-1]) == 0 else ret
+    if "xattr" in call.name:  # of a newer call strace shows six arguments
+        size = call.arguments[4 if call.name == "listxattrat" else -1]
+        return 0 if number(size) == 0 else ret
     return ret
 
 
 def files(call: Call, paths: Paths) -> Iterator[tuple[str, str]]:
     """Yield each of fd, file, fd2, old_file and asked that strace shows, as a row writes it."""
     returned = descriptor(f"{call.ret}{call.behind}") if call.behind else None
-    where = DESCRIPTORS.get(call.name, {0: FD})
-    for at, column_ in where.items() if call.name not in NONE_OF_THEIR_OWN else ():
-        shown = descriptor(call.arguments[at]) if at < len(call.arguments) else None
-        if shown is not None and shown[0] >= 0 and call.name not in TAKE_A_DIRECTORY:
-            target = FD2 if returned is not None and call.name == "fcntl" else column_
-            yield target, str(shown[0])
-            name, state = _name(shown[1])
-            if target == FD2:
-                yield "old_file", name
-            elif call.name not in PATHS:
-                yield "file", name
-                yield "file_state", state
+    yield from _given(call, returned is not None)
     if call.ret == 0 and call.name in PAIRS:
-        for side, text in zip(((FD, "file"), (FD2, "old_file")), _ends(call), strict=True):
+        for side, text in zip(((FD, FILE), (FD2, OLD)), _ends(call), strict=True):
             shown = descriptor(text)
             assert shown, call
             yield side[0], str(shown[0])
             yield side[1], _name(shown[1])[0]
-    if returned is not None and call.name not in NONE_OF_THEIR_OWN:
+    if returned is not None and call.name != "mount_setattr":  # strace takes its 0 for one
         yield FD, str(returned[0])
         name, state = _name(returned[1])
         if call.name not in PATHS or call.name in OPENS:
-            yield "file", name
+            yield FILE, name
             yield "file_state", state
+    if call.name == "getcwd" and call.ret and not call.errno:
+        yield FILE, string(call.arguments[0]) or ""
+    yield from _paths(call, paths, returned)
+
+
+def _given(call: Call, returns_one: bool) -> Iterator[tuple[str, str]]:
+    """Yield what the descriptors among the arguments are."""
+    where = DESCRIPTORS.get(call.name, {0: FD})
+    for at, column_ in where.items() if call.name not in NONE_OF_THEIR_OWN else ():
+        shown = descriptor(call.arguments[at]) if at < len(call.arguments) else None
+        if shown is not None and shown[0] >= 0 and call.name not in TAKE_A_DIRECTORY:
+            target = FD2 if returns_one and call.name == "fcntl" else column_
+            yield target, str(shown[0])
+            name, state = _name(shown[1])
+            if target == FD2:
+                yield OLD, name
+            elif call.name not in PATHS:
+                yield FILE, name
+                yield "file_state", state
+
+
+def _paths(call: Call, paths: Paths, returned: tuple[int, str] | None) -> Iterator[tuple[str, str]]:
+    """Yield what the paths among the arguments are; `returned` is what was opened."""
     for at, column_ in PATHS.get(call.name, {}).items():
+        if at and (own := _own_file(call, at)):
+            yield column_, own[0]
+            if column_ == FILE:
+                yield "file_state", own[1]
+            continue
         absolute = paths.absolute(call, at)
         if absolute is None:
             continue
@@ -292,14 +317,21 @@ def files(call: Call, paths: Paths) -> Iterator[tuple[str, str]]:
             yield ("asked" if opened else column_), absolute
 
 
-def differences(
-    call: Call, row: Row, paths: Paths, same: Same = one_run
-) -> Iterator[tuple[str, object, object]]:
-    """Yield each field of a row in which strace says something else: field, its value, ours."""
+def _own_file(call: Call, at: int) -> tuple[str, str] | None:
+    """Return the file of the descriptor before a path that is empty, or NULL where it may be."""
+    path = call.arguments[at]
+    if string(path) != "" and (path != "NULL" or call.name != "utimensat"):
+        return None
+    shown = descriptor(call.arguments[at - 1])
+    return None if shown is None else _name(shown[1])
+
+
+def told(call: Call, paths: Paths) -> list[tuple[str, object]]:
+    """Return each field of a row that strace tells, with its value; True where any will do."""
     paths.see(call)
     failed = "" if call.ret is None or not call.errno else str(-call.ret)
     never = call.ret is None and not call.errno
-    expected: list[tuple[str, object]] = [
+    found: list[tuple[str, object]] = [
         ("syscall", call.name),
         ("ret", "0" if never else str(call.ret)),
         ("errno", failed),
@@ -309,13 +341,21 @@ def differences(
         *files(call, paths),
     ]
     paths.after(call)
-    for field, value in expected:
+    return found
+
+
+def differences(
+    call: Call, row: Row, paths: Paths, same: Same = one_run
+) -> Iterator[tuple[str, object, object]]:
+    """Yield each field of a row in which strace says something else: field, its value, ours."""
+    for field, value in told(call, paths):
         if value is not True and not same(row[field], str(value)):
             hidden = paths.in_chroot and field in ("file", "old_file", "asked")
             yield f"{field} in a chroot" if hidden else field, value, row[field]
     took = row["latency_ns"]
     if same is two_runs:
         return
+    never = call.ret is None and not call.errno
     if never != (took == "") or (
         call.took_s is not None and took and int(took) / 1e9 > call.took_s + CLOCK_SLACK_S
     ):

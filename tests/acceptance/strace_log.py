@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,11 +138,16 @@ def _folded(calls: list[Call]) -> list[Call]:
     return folded
 
 
-def read(folder: Path) -> dict[int, list[Call]]:
-    """Return each thread's calls, by its id, from logs named `log.TID`."""
+def read(folder: Path, newer: Mapping[int, str]) -> dict[int, list[Call]]:
+    """Return each thread's calls, by its id, from logs named `log.TID`.
+
+    A syscall that strace does not know it calls `syscall_0x1c4`; `newer` has its name by number.
+    """
     threads = {}
     for log in sorted(folder.glob("log.*"), key=lambda path: int(path.suffix[1:])):
         lines = log.read_text(encoding="utf-8").splitlines()
         calls = [call for line in lines if (call := _call(line)) is not None]
+        called = [(call, call.name.partition("syscall_")[2]) for call in calls]
+        calls = [call._replace(name=newer[int(nr, 16)]) if nr else call for call, nr in called]
         threads[int(log.suffix[1:])] = _folded(calls)
     return threads

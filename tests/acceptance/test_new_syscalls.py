@@ -1,4 +1,4 @@
-"""Syscalls that strace 6.1 does not know: a program says what each of them returned."""
+"""Syscalls whose arguments strace 6.1 cannot read: what they are about, and what they returned."""
 
 from __future__ import annotations
 

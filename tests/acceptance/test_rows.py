@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from product import Row, environment, ior, rows, started
-
-from ior import syscalls
+from product import Row, ior, rows, started
 
 pytestmark = pytest.mark.kernel
 
@@ -94,58 +89,6 @@ def test_every_way_to_open_shows_the_absolute_path(tmp_path: Path, tree: Path) -
         ("creat", f"{tree}/made", ""),
         ("creat", f"{tree}/no/such/made", ENOENT),
     ]
-
-
-# strace: "PID  name(first argument, ...) = RET ERRNO (text)", descriptors as "3</path>"
-_CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+|\?)(?:<[^>]*>)?(?: (E[A-Z0-9]+) \(.*\))?$")
-_FD = re.compile(r"^(\d+)<(/[^>]*)>")
-
-
-def by_strace(log: Path) -> Iterator[tuple[str, int, str, str | None]]:
-    """Yield syscall, return, errno, and the file behind a first argument that is one."""
-    for line in log.read_text(encoding="utf-8").splitlines():
-        found = _CALL.match(line)
-        if found and found[3] != "?":
-            fd = _FD.match(found[2])
-            number = getattr(errno, found[4]) if found[4] else 0
-            ret = -number if number else int(found[3])
-            yield found[1], ret, str(number or ""), fd[2] if fd else None
-
-
-@pytest.mark.parametrize("pairing", ["kernel", "user"])
-def test_the_calls_of_a_command_are_those_that_strace_sees(
-    tmp_path: Path, tree: Path, pairing: str
-) -> None:
-    table = syscalls.table()
-    wanted = {table.name(nr) for nr in syscalls.select(["FS"])}
-    log = tmp_path / "strace.log"
-    work = ("ls", "-l", str(tree), "missing")
-    strace = ("strace", "-f", "-y", "-o", str(log), *work)
-    told = subprocess.run(
-        strace,
-        cwd=tmp_path,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    done = ior(tmp_path, "run", "plain", "--pairing", pairing, "--", *work)
-    assert done.code == told.returncode == 2, done.err
-    theirs = [call for call in by_strace(log) if call[0] in wanted]
-    assert len(theirs) > 50
-    ours = [(row["syscall"], int(row["ret"]), row["errno"]) for row in done.rows]
-    assert Counter((name, errno) for name, _, errno in ours) == Counter(
-        (name, errno) for name, _, errno, _ in theirs
-    )
-    assert ours == [call[:3] for call in theirs]
-    # Where a call has the file behind its first argument, strace has written its path too.
-    named = [
-        (row["syscall"], file, row["file"])
-        for row, (*_, file) in zip(done.rows, theirs, strict=True)
-        if file is not None and row["fd"] != "-1"
-    ]
-    assert len(named) > 20
-    assert [entry for entry in named if entry[1] != entry[2]] == []
 
 
 MOVES = """

@@ -84,7 +84,19 @@ REAL = {
     "compileall": _python(COMPILEALL),
     "http": _python(HTTP),
 }
-BY_FAMILY = ("fs", "ipc", "network", "polling", "process", "signals")
+COMMANDS = {
+    "coreutils": {"cp", "dd", "du", "grep", "ls", "mv", "sort", "stat"},
+    "shell": {"cat", "sh", "sort", "tr"},
+    "archive": {"gzip", "tar"},
+    "find": {"cat", "find"},
+    "sqlite3": {"sqlite3"},
+    "git": {"git"},
+    "gcc": {"as", "cc1", "gcc", "ld", "x"},
+    "compileall": {Path(sys.executable).name},
+    "http": {Path(sys.executable).name},
+}
+"""What the real programs are called, among others, when they make their calls."""
+BY_FAMILY = ("fs", "ipc", "network", "new", "polling", "process", "signals")
 THE_SAME_EACH_TIME = ("coreutils", "find", "fs")
 """Which make the same calls in every run, but for the numbers that the kernel gives."""
 

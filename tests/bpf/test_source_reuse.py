@@ -37,6 +37,33 @@ def test_a_pipe_where_another_was_has_its_own_number(pairing: str) -> None:
     assert named == facts
 
 
+SOCKETS = r"""
+int main(void) {
+	for (int i = 0; i < 300; i++) {
+		struct stat st;
+		int fd = socket(i % 2 ? AF_UNIX : AF_INET, SOCK_DGRAM, 0);
+		must(fd >= 0 && fstat(fd, &st) == 0, "socket");
+		printf("%d %s socket:[%lu]\n", i, i % 2 ? "unix" : "udp", st.st_ino);
+		fflush(stdout);
+		syscall(SYS_pwrite64, fd, "x", 1, i);
+		close(fd);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_a_socket_where_another_was_has_its_own_number(pairing: str) -> None:
+    traced = program(SOCKETS, pairing=pairing, families=["FS", "Network"])
+    facts = traced.facts()
+    assert len(facts) == 300
+    named = {str(row["offset"]): row["file"] for row in traced.of("pwrite64")}
+    assert named == facts
+    made = [row["file"] for row in traced.of("socket")]
+    assert made == list(facts.values())
+
+
 REPLACED = r"""
 int main(int argc, char **argv) {
 	char *arguments[] = { "true", NULL }, *nothing[] = { NULL };

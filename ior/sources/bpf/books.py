@@ -55,8 +55,9 @@ class KernelBooks:
     def now(self) -> Mapping[str, int]:
         """Return the `kernel` part of the ledger.
 
-        `skipped` are runs of the programs in which a call could not be recorded at all: the
-        kernel does not run a program inside itself, or there was no memory for a task's state.
+        `skipped` are runs of the programs that did nothing, so that a call or a new task of a
+        followed one is missing: the kernel does not run a program inside itself, or there was
+        no memory for a task's state.
         """
         sums = self.counters()
         return {
@@ -73,7 +74,7 @@ class KernelBooks:
         }
 
     def _skipped(self, sums: Mapping[str, int]) -> int:
-        programs = (self._object.programs[name] for name in ("on_sys_enter", "on_sys_exit"))
+        programs = [p for p in self._object.programs.values() if not p.iterator]
         return sums["storage_failed"] + sum(program.recursion_misses() for program in programs)
 
     def standing(self) -> Standing:

@@ -95,9 +95,8 @@ class Target:
         try:
             tasks.set(pidfd, state)
         except BpfError as error:
-            with contextlib.suppress(OSError):
-                if _has_ended(pidfd):
-                    raise NoSuchTarget("the process to trace has ended") from error
+            if _has_ended(pidfd):
+                raise NoSuchTarget("the process to trace has ended") from error
             raise
 
 

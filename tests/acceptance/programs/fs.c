@@ -102,13 +102,14 @@ static void contents(int fd, int other)
 	CALL(SYS_truncate, "missing", 1);
 	CALL(SYS_fallocate, fd, 0, 4096, 8192);
 	CALL(SYS_fallocate, fd, 3, 0, 4096);
-	CALL(SYS_fadvise64, fd, 0, 100, 4);
+	CALL(SYS_fadvise64, fd, 7, 100, 4);
 	CALL(SYS_readahead, fd, 5, 6);
 	CALL(SYS_copy_file_range, fd, &off, other, NULL, 200, 0);
 	CALL(SYS_copy_file_range, fd, NULL, 994, NULL, 200, 0);
+	CALL(SYS_copy_file_range, fd, NULL, other, NULL, 200, 5);
 	CALL(SYS_fsync, fd);
 	CALL(SYS_fdatasync, fd);
-	CALL(SYS_sync_file_range, fd, 0, 99, 2);
+	CALL(SYS_sync_file_range, fd, 8, 99, 2);
 	CALL(SYS_syncfs, fd);
 	void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CALL(SYS_msync, map, 4096, MS_SYNC);
@@ -163,7 +164,8 @@ static void extended(int fd)
 	CALL(SYS_setxattr, "file", "user.a", "abc", 3, XATTR_CREATE);
 	CALL(SYS_setxattr, "file", "user.a", "abc", 3, XATTR_CREATE);
 	CALL(SYS_lsetxattr, "file", "user.b", "abcd", 4, 0);
-	CALL(SYS_fsetxattr, fd, "user.c", "abcde", 5, 0);
+	CALL(SYS_lsetxattr, "link", "user.b", "abcd", 4, XATTR_REPLACE);
+	CALL(SYS_fsetxattr, fd, "user.c", "abcde", 5, XATTR_CREATE);
 	CALL(SYS_getxattr, "file", "user.a", NULL, 0);
 	CALL(SYS_getxattr, "file", "user.a", buffer, 99);
 	CALL(SYS_lgetxattr, "file", "user.b", buffer, 99);
@@ -209,6 +211,7 @@ static void directories(int dir)
 	CALL(SYS_openat, AT_FDCWD, "made", O_RDONLY);
 	CALL(SYS_fchdir, 992);
 	CALL(SYS_chdir, "..");
+	CALL(SYS_getcwd, buffer, 4096);
 	CALL(SYS_unlinkat, dir, "sub/moved", 0);
 	CALL(SYS_unlinkat, dir, "sub", AT_REMOVEDIR);
 	CALL(SYS_rmdir, "dir");
@@ -222,13 +225,18 @@ static void directories(int dir)
 	CALL(SYS_close, gone);
 }
 
+/* What a handle is of has another name when it is opened. */
 static void handles(void)
 {
 	struct file_handle *handle = (void *)buffer;
 	int id;
 
 	handle->handle_bytes = 128;
-	CALL(SYS_name_to_handle_at, AT_FDCWD, "file", handle, &id, 0);
+	CALL(SYS_creat, "mnt/handle", 0600);
+	CALL(SYS_name_to_handle_at, AT_FDCWD, "mnt/handle", handle, &id, AT_SYMLINK_FOLLOW);
+	CALL(SYS_rename, "mnt/handle", "mnt/found");
+	int there = CALL(SYS_open, "mnt", O_RDONLY);
+	CALL(SYS_open_by_handle_at, there, handle, O_RDWR | O_NONBLOCK);
 	int here = CALL(SYS_open, ".", O_RDONLY);
 	CALL(SYS_open_by_handle_at, here, handle, O_RDONLY);
 	CALL(SYS_open_by_handle_at, 991, handle, O_RDONLY);
@@ -241,11 +249,13 @@ static void mounts(void)
 	struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
 
 	unshare(CLONE_NEWNS);
+	CALL(SYS_getcwd, buffer, 4096);
 	CALL(SYS_mount, "none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	CALL(SYS_mkdir, "mnt", 0755);
 	CALL(SYS_mount, "none", "mnt", "tmpfs", MS_NOSUID, "size=1m");
 	CALL(SYS_mount, "none", "missing", "tmpfs", 0, NULL);
 	CALL(SYS_creat, "mnt/inside", 0600);
+	handles();
 	CALL(SYS_mkdir, "bound", 0755);
 	CALL(SYS_mount, "mnt", "bound", NULL, MS_BIND, NULL);
 	CALL(SYS_open, "bound/inside", O_RDONLY);
@@ -282,7 +292,6 @@ int main(void)
 	attributes(fd, dir);
 	extended(fd);
 	directories(dir);
-	handles();
 	IN_CHILD(mounts());
 	CALL(SYS_sync);
 	return 0;

@@ -97,6 +97,7 @@ static void system_v(void)
 	CALL(SYS_msgctl, queue, IPC_STAT, buffer);
 	CALL(SYS_msgctl, queue, IPC_RMID, NULL);
 	int semaphores = CALL(SYS_semget, IPC_PRIVATE, 2, 0600);
+	CALL(SYS_semget, 0x12345679, 1, 0);
 	CALL(SYS_semctl, semaphores, 1, SETVAL, 3);
 	CALL(SYS_semop, semaphores, &up, 1);
 	CALL(SYS_semtimedop, semaphores, &down, 1, &wait);
@@ -104,6 +105,7 @@ static void system_v(void)
 	CALL(SYS_semctl, semaphores, 0, IPC_RMID, 0);
 	CALL(SYS_semop, semaphores, &up, 1);
 	int memory = CALL(SYS_shmget, IPC_PRIVATE, 8192, IPC_CREAT | 0600);
+	CALL(SYS_shmget, 0x1234567a, 4096, 0);
 	void *at = (void *)CALL(SYS_shmat, memory, NULL, SHM_RDONLY);
 	CALL(SYS_shmctl, memory, IPC_STAT, buffer);
 	CALL(SYS_shmctl, memory, IPC_RMID, NULL);

@@ -39,10 +39,10 @@ static void stream(int family, void *address, socklen_t size)
 	CALL(SYS_recvfrom, server, buffer, 100, MSG_PEEK, NULL, NULL);
 	CALL(SYS_recvfrom, server, buffer, 100, 0, NULL, NULL);
 	CALL(SYS_recvfrom, server, buffer, 100, MSG_DONTWAIT, NULL, NULL);
-	CALL(SYS_sendmsg, client, &message, 0);
+	CALL(SYS_sendmsg, client, &message, MSG_NOSIGNAL);
 	message.msg_iov = &place;
-	CALL(SYS_recvmsg, server, &message, 0);
-	CALL(SYS_sendmmsg, client, many, 2, 0);
+	CALL(SYS_recvmsg, server, &message, MSG_DONTWAIT);
+	CALL(SYS_sendmmsg, client, many, 2, MSG_NOSIGNAL);
 	CALL(SYS_recvmmsg, server, got, 1, MSG_DONTWAIT, NULL);
 	CALL(SYS_recvmmsg, server, got, 2, MSG_DONTWAIT, &wait);
 	CALL(SYS_write, server, "xyz", 3);
@@ -85,6 +85,7 @@ static void transfers(void)
 
 	CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
 	CALL(SYS_socketpair, 99, SOCK_STREAM, 0, none);
+	CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 6, none);
 	int file = CALL(SYS_open, "sent", O_RDWR | O_CREAT, 0600);
 	CALL(SYS_write, file, "0123456789", 10);
 	CALL(SYS_pipe, ends);
@@ -94,9 +95,9 @@ static void transfers(void)
 	CALL(SYS_read, pair[1], buffer, 64);
 	offset = 0;
 	CALL(SYS_splice, file, &offset, ends[1], NULL, 10, 1);
-	CALL(SYS_tee, ends[0], others[1], 10, 0);
+	CALL(SYS_tee, ends[0], others[1], 10, 2);
 	CALL(SYS_splice, ends[0], NULL, pair[0], NULL, 10, 0);
-	CALL(SYS_vmsplice, ends[1], &part, 1, 0);
+	CALL(SYS_vmsplice, ends[1], &part, 1, 2);
 	CALL(SYS_splice, 998, NULL, ends[1], NULL, 1, 0);
 }
 

@@ -82,6 +82,7 @@ static void spaces(void)
 	mkdir("root", 0755);
 	mount("none", "root", "tmpfs", 0, NULL);
 	mkdir("root/old", 0755);
+	CALL(SYS_getcwd, buffer, sizeof(buffer));
 	CALL(SYS_pivot_root, "missing", "root/old");
 	CALL(SYS_pivot_root, "root", "root/old");
 	CALL(SYS_chdir, "/");
