@@ -212,6 +212,30 @@ class Histograms:
                 found[part, i] = _MIDDLES[np.argmax(reached, axis=1) + self._low]
         return found
 
+    def copy(self) -> Histograms:
+        """Return a copy that is independent of what is counted from now on."""
+        made = Histograms()
+        made._low, made._added, made._counts = self._low, self._added, self._counts.copy()
+        return made
+
+    def merged(self, numbers: Array, into: Array, count: int) -> Histograms:
+        """Return `count` histograms: each of `numbers` counts in the one that `into` says."""
+        made = Histograms()
+        made._low, made._added = self._low, self._added
+        made._counts = np.zeros((count, self._counts.shape[1]), np.int64)
+        seen = numbers < self._counts.shape[0]
+        np.add.at(made._counts, into[seen], self._counts[numbers[seen]].astype(np.int64))
+        return made
+
+    def add_up(self, numbers: Array, into: Array) -> None:
+        """Count in each of the histograms `into` what the one of `numbers` has counted."""
+        np.add.at(self._counts, into, self._counts[numbers])
+
+    def totals(self) -> npt.NDArray[np.int64]:
+        """Return how many values each histogram has counted."""
+        totals: npt.NDArray[np.int64] = self._counts.sum(axis=1, dtype=np.int64)
+        return totals
+
     def snapshot(self, number: int, least: int | None, greatest: int | None) -> HistogramSnapshot:
         """Return histogram `number` frozen, with the extremes that the caller kept."""
         empty = number >= self._counts.shape[0]

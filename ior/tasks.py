@@ -38,6 +38,12 @@ class Task(NamedTuple):
         """Return the facts as the one text that `task_of` reads."""
         return f"{self.ppid} {self.uid} {self.cgroup_id} {self.cgroup}"
 
+    @property
+    def container(self) -> str:
+        """The last container id in the cgroup, the innermost; "" without one."""
+        found = _CONTAINER.findall(self.cgroup)
+        return str(found[-1][0] or found[-1][1]) if found else ""
+
 
 def task_of(text: str) -> Task | None:
     """Return the facts that `Task.text` wrote; None for any other text, such as none."""
@@ -51,9 +57,8 @@ def _cgroup(text: str) -> str:
 
 
 def _container(text: str) -> str:
-    """Return the last container id in a task's cgroup, the innermost; "" without one."""
-    found = _CONTAINER.findall(_cgroup(text))
-    return str(found[-1][0] or found[-1][1]) if found else ""
+    task = task_of(text)
+    return task.container if task else ""
 
 
 _TEXTS: Final = {"cgroup": _cgroup, "container": _container}

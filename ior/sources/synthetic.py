@@ -23,6 +23,7 @@ from ior.pipeline.abc import Config, Context, Source
 from ior.pipeline.ledger import KERNEL
 from ior.sources.flight import InFlight, Waiting
 from ior.sources.workload import FILES, PROCESSES, WAITS
+from ior.tasks import Task
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +42,8 @@ class _Model:
         start_of = dict(zip(files, starts.tolist(), strict=False))
         self.codes = np.array([code for codes in files.values() for code in codes], np.uint32)
         threads, habits, chances = [], [], []
+        tasks = [Task(p.ppid, p.uid, 900 + p.pid, p.cgroup) for p in PROCESSES]
+        self.task = np.array([names.intern(task.text()) for task in tasks], np.uint32)
         for number, process in enumerate(PROCESSES):
             comm = names.intern(process.comm)
             share = process.share / process.threads
@@ -223,6 +226,7 @@ class Synthetic(Source):
             "pid": model.pid[thread],
             "tid": model.tid[thread],
             "nr": model.nr[habit],
+            "task": model.task[model.process[thread]],
             "fd": fd,
             "file": model.codes[model.first_file[habit] + file],
             "cpu": thread % 4,

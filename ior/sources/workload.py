@@ -25,6 +25,9 @@ class Process(NamedTuple):
     threads: int
     share: float  # of all calls, beside the others' shares
     habits: tuple[Habit, ...]
+    ppid: int = 1
+    uid: int = 0
+    cgroup: str = "/"
 
 
 FILES = {
@@ -56,6 +59,9 @@ PROCESSES = (
             Habit("write", "logs", 1, 3_000, 180),
             Habit("close", "pages", 1, 450),
         ),
+        1,
+        33,
+        "/system.slice/nginx.service",
     ),
     Process(
         "postgres",
@@ -69,6 +75,9 @@ PROCESSES = (
             Habit("pwrite64", "wal", 2, 11_000, 8192),
             Habit("fdatasync", "wal", 0.3, 900_000),
         ),
+        1021,
+        999,
+        f"/system.slice/docker-{'3f9a' * 16}.scope",
     ),
     Process(
         "python3",
@@ -83,6 +92,9 @@ PROCESSES = (
             Habit("read", "modules", 1, 3_900, 7_000),
             Habit("close", "caches", 2, 420),
         ),
+        1021,
+        1001,
+        f"/system.slice/docker-{'c07e' * 16}.scope",
     ),
     Process(
         "find",
@@ -95,6 +107,9 @@ PROCESSES = (
             Habit("close", "tree", 1, 400),
             Habit("write", "pipes", 1, 2_100, 4096),
         ),
+        2301,
+        1001,
+        f"/system.slice/docker-{'c07e' * 16}.scope",
     ),
     Process(
         "dd",
@@ -102,8 +117,20 @@ PROCESSES = (
         1,
         2.5,
         (Habit("read", "zero", 1, 480, 512), Habit("write", "null", 1, 310, 512)),
+        2417,
+        1000,
+        "/user.slice/user-1000.slice/session-3.scope",
     ),
-    Process("rsyslogd", 640, 2, 0.5, (Habit("write", "logs", 1, 4_000, 130),)),
+    Process(
+        "rsyslogd",
+        640,
+        2,
+        0.5,
+        (Habit("write", "logs", 1, 4_000, 130),),
+        1,
+        104,
+        "/system.slice/rsyslog.service",
+    ),
 )
 
 

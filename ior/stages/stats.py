@@ -7,15 +7,15 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from ior import syscalls
 from ior.calls import Batch, Schema
 from ior.histogram import Histogram, HistogramSnapshot
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import SUMS, Field, Table
+from ior.stages.by import ByProcess, check_key, keyed
 from ior.stages.groups import Groups
-from ior.stages.tables import KeyedTable, Sample, check_key, keyed
+from ior.stages.tables import Detail, KeyedTable, Sample
+from ior.tasks import Task
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -43,6 +43,8 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     table's `rest` is the exact row of all keys beyond `max_keys`. Durations are None in a
     row none of whose calls has a latency (calls that never return). Calls without a file
     are in no row of `file` but in `no_file`, a row of the same fields, None without any.
+    `details` is what is behind the rows of each table, `tasks` what is known of processes
+    by pid.
     """
 
     totals: Totals
@@ -51,6 +53,8 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     by: dict[str, Table]
     latency: HistogramSnapshot
     no_file: tuple[Any, ...] | None = None
+    details: Mapping[str, Detail] = {}
+    tasks: Mapping[int, Task] = {}
 
     def tables(self) -> tuple[Table, ...]:
         """Return the tables by key, then the latency distribution, then the totals."""
@@ -153,14 +157,13 @@ class Stats(Stage):
     def _count(self, batch: Batch, sample: Sample, calls: int) -> None:
         for table in self._tables.values():
             table.add(batch, sample)
-        size, nr = sample.bytes, batch["syscall"]
-        reads, writes = _directions(batch.origin.arch)
+        read, written, apart = (int(size.sum()) for _, size in sample.moved)
         self._totals += (
             calls,
             len(sample.failed) if sample.groups is None else sample.errors.sum(),
-            size.sum(),
-            size.dot(reads[nr]),
-            size.dot(writes[nr]),
+            read + written + apart,
+            read,
+            written,
             sample.latency.sum(),
             sample.gap.sum(),
         )
@@ -173,6 +176,8 @@ class Stats(Stage):
         """Return the statistics of the calls until now."""
         if self._last is None:
             file = self._tables.get("file")
+            process = self._tables.get("process")
+            keys = None if process is None else process.keys
             self._last = StatsSnapshot(
                 totals=Totals(*self._totals.tolist()),
                 first_ns=self._first_ns or 0,
@@ -180,20 +185,7 @@ class Stats(Stage):
                 by={name: table.table() for name, table in self._tables.items()},
                 latency=self._latency.snapshot(),
                 no_file=file.keyless() if file else None,
+                details={name: table.detail() for name, table in self._tables.items()},
+                tasks=keys.tasks() if isinstance(keys, ByProcess) else {},
             )
         return self._last
-
-
-_DIRECTIONS: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
-
-
-def _directions(arch: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return whether a syscall's bytes are read, and whether written: 1 or 0 by number."""
-    found = _DIRECTIONS.get(arch)
-    if found is None:
-        reads, writes = np.zeros((2, syscalls.NR_LIMIT), np.int64)
-        for nr, call in syscalls.table(arch).by_nr.items():
-            reads[nr] = call.byte_class in ("read", "transfer")
-            writes[nr] = call.byte_class in ("write", "transfer")
-        found = _DIRECTIONS[arch] = (reads, writes)
-    return found

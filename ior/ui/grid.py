@@ -64,10 +64,10 @@ def arrange(table: Table, sort: Sort, held: Grid | None = None) -> Grid:
     if held is not None and held.sort == sort and held.table.fields == table.fields:
         place = {row[:keys]: i for i, row in enumerate(held.rows)}
         rows = tuple(sorted(rows, key=lambda row: place.get(row[:keys], len(place))))
-    return Grid(table, rows, widths, keys, sort, _bars(table, sort, keys, rows))
+    return Grid(table, rows, widths, keys, sort, bars_of(table, sort, keys, rows))
 
 
-def _bars(
+def bars_of(
     table: Table, sort: Sort, keys: int, rows: tuple[tuple[Any, ...], ...]
 ) -> tuple[int, float] | None:
     """Return which column has bars: the sorted one, or the first that is no key."""

@@ -158,6 +158,10 @@ class Sight:
             return self._run.snapshot(node)
         return self.added(cls(self._nodes.config(node))).snapshot() or self._run.snapshot(node)
 
+    def whole(self, node: str) -> Snapshot:
+        """Return what a node answers, whatever is filtered."""
+        return self._run.snapshot(node)
+
     def in_flight(self) -> InFlight | None:
         """Return the calls that have not returned; None where no source knows them."""
         found = map(self._run.snapshot, self._nodes.sources)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ior.calls import Batch, Origin
 from ior.names import Names
+from ior.stages.by import OTHER
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
-from ior.stages.tables import OTHER
 from ior.testing.batches import calls
 
 FILES = ["", "/dev/zero", "/dev/null", "/etc/passwd", "pipe:[7]", "/tmp/ä"]

@@ -246,13 +246,6 @@ def scrolls_columns(step: int) -> Effect:
     return check
 
 
-def turns_to_the_icicle(done: Done) -> None:
-    assert "width calls" in done.now[0]
-    assert done.now[1].startswith("│all")
-    done.again(done.name)
-    assert done.now == done.was
-
-
 def widths(count: int) -> Effect:
     """The width goes through all weights, and frames are as wide as they then weigh."""
 

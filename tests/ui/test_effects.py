@@ -10,6 +10,7 @@ from typing import Any
 
 import effects as do
 import effects_drawn as drawn
+import effects_shapes as shapes
 import effects_stream as stream
 import effects_switches as switch
 import pytest
@@ -68,7 +69,11 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (TableTab, Action.LAST): do.rows_by(lambda layout: len(layout.grid.rows)),
     (TableTab, Action.LEFT): do.scrolls_columns(-1),
     (TableTab, Action.RIGHT): do.scrolls_columns(1),
-    (StatsTab, Action.VIEW): do.turns_to_the_icicle,
+    (StatsTab, Action.VIEW): shapes.goes_through_the_shapes,
+    (StatsTab, Action.OPEN): shapes.opens,
+    (StatsTab, Action.CLOSE): shapes.closes,
+    (StatsTab, Action.ALL): shapes.opens_everything,
+    (StatsTab, Action.GROUP): shapes.groups,
     (StatsTab, Action.METRIC): do.widths(4),
     (FlameTab, Action.DRILL): drawn.zooms,
     (FlameTab, Action.POP): drawn.undoes_the_zoom,
@@ -165,7 +170,10 @@ BEFORE: dict[tuple[type[Any] | None, Action], tuple[Any, ...]] = {
     (None, Action.POP): (two_terms,),
     (None, Action.LATER): (",", ","),
     (None, Action.LIVE): ("W",),
-    (StatsTab, Action.METRIC): ("v",),
+    (StatsTab, Action.METRIC): ("v", "v"),
+    (StatsTab, Action.OPEN): ("v", *shapes.all_closed),
+    (StatsTab, Action.CLOSE): ("v", *shapes.all_closed, "+"),
+    (StatsTab, Action.ALL): ("v", *shapes.all_closed),
     (FlameTab, Action.DRILL): ("down",),
     (FlameTab, Action.POP): ("f", "is_error", "enter", "down", "enter"),
     (FlameTab, Action.NEXT_MATCH): ("/", "part2", "enter"),

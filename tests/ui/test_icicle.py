@@ -30,7 +30,9 @@ def showing(key: str, *events: Event | Action, size: tuple[int, int] = (80, 24))
     stage.process(batch())
     state = after(Resized(*size), Started(0, (KINDS[key]("stats"),)), state=State(title="x"))
     seen = Look(stage.snapshot().by[key])
-    return after(Tick(Picture(seen, ledger(), 10**9)), Action.VIEW, *events, state=state)
+    return after(
+        Tick(Picture(seen, ledger(), 10**9)), Action.VIEW, Action.VIEW, *events, state=state
+    )
 
 
 def test_files_hang_under_their_directories_and_what_has_no_row_beside_them() -> None:
@@ -52,16 +54,23 @@ def test_a_directory_becomes_a_filter_and_so_does_a_file() -> None:
     ("key", "outer", "inner"),
     [
         ("syscall", 'family == "FS"', 'syscall == "write"'),
-        ("process", 'comm == "sh"', "pid == 100"),
+        ("process", "pid == 100", None),
     ],
 )
-def test_the_parts_of_other_tables_become_filters(key: str, outer: str, inner: str) -> None:
+def test_the_parts_of_other_tables_become_filters(key: str, outer: str, inner: str | None) -> None:
     assert showing(key, Action.DOWN, Action.DRILL).terms == (outer,)
-    assert showing(key, Action.DOWN, Action.DOWN, Action.DRILL).terms == (inner,)
+    if inner is not None:
+        assert showing(key, Action.DOWN, Action.DOWN, Action.DRILL).terms == (inner,)
+
+
+def test_processes_stand_under_their_commands_if_one_asks() -> None:
+    assert showing("process", Action.GROUP, Action.DOWN, Action.DRILL).terms == ('comm == "sh"',)
+    inner = showing("process", Action.GROUP, Action.DOWN, Action.DOWN, Action.DRILL)
+    assert inner.terms == ("pid == 100",)
 
 
 def test_back_to_the_table_and_its_own_cursor() -> None:
-    state = showing("file", Action.VIEW)
+    state = showing("file", Action.VIEW, Action.VIEW)
     assert lines(state)[0].split()[:2] == ["file", "calls"]
     assert state.layout.grid.rows[0][0] == "/dev/null"
 

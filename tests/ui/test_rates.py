@@ -6,9 +6,13 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from ior.calls import CALLS
 from ior.snapshots import Field, Table
+from ior.stages.stats import Stats, StatsConfig
+from ior.testing import calls
+from ior.ui.columns import ORDER, detailed, rates
 from ior.ui.grid import Sort, arrange, padded
-from ior.ui.tabs.stats import rated
+from ior.ui.parts import Detailed
 
 SECOND = 1_000_000_000
 FIELDS = (Field("syscall", "text"), Field("calls", "count"), Field("errors", "count"))
@@ -16,6 +20,10 @@ FIELDS = (Field("syscall", "text"), Field("calls", "count"), Field("errors", "co
 
 def table(**calls: int) -> Table:
     return Table("Syscalls", FIELDS, tuple((name, n, 0) for name, n in calls.items()))
+
+
+def rated(shown: Table, now_ns: int, seen: deque[tuple[int, Mapping[Any, int]]]) -> Detailed:
+    return detailed(shown, None, rates(shown, now_ns, seen), {})
 
 
 def test_a_row_has_the_rate_of_the_last_second() -> None:
@@ -33,3 +41,18 @@ def test_a_row_has_the_rate_of_the_last_second() -> None:
 def test_a_rate_is_written_as_one() -> None:
     grid = arrange(rated(table(read=5), 0, deque([(-SECOND, {"read": 0})])), Sort())
     assert padded(grid.table.fields[2], grid.rows[0][2], 10).strip() == "5.0 /s"
+
+
+def test_columns_stand_in_their_order_with_bytes_read_and_written_apart() -> None:
+    stage = Stats(StatsConfig(max_keys=2))
+    stage.connect(CALLS)
+    moves = ["read"] * 3 + ["write"] * 2 + ["splice"]
+    stage.process(calls(syscall=moves, ret=[10, 20, 30, 400, 500, 7000]))
+    found = stage.snapshot()
+    shown = detailed(found.by["syscall"], found.details["syscall"], {}, {})
+    assert tuple(field.name for field in shown.fields) == ("syscall", *ORDER)
+    at = [ORDER.index(name) + 1 for name in ("calls", "read", "written", "bytes")]
+    cells = {row[0]: tuple(row[i] for i in at) for row in shown.rows}
+    assert cells == {"read": (3, 60, 0, 60), "write": (2, 0, 900, 900)}
+    assert shown.rest is not None
+    assert tuple(shown.rest[i] for i in at) == (1, 7000, 7000, 7000)

@@ -1,38 +1,48 @@
-"""The tabs Syscalls, Files and Processes: the tables of a `stats` node, by what they go by."""
+"""The tabs Syscalls, Files and Processes: the tables of a `stats` node, by what they go by.
+
+Each is a table, a tree, an icicle or a treemap of the same numbers.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
-from ior.snapshots import Field, Snapshot, Table
+from ior.snapshots import Snapshot, Table
 from ior.stages.stats import Stats, StatsSnapshot
+from ior.ui.columns import detailed, rates
 from ior.ui.flame import drawn
 from ior.ui.keys import Action, Key, Pressed
+from ior.ui.parts import GROUPINGS, Parts, parts_of
 from ior.ui.sight import Nodes, Sight
+from ior.ui.tabs import area, branches, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
 from ior.ui.tabs.flame import FlameView
-from ior.ui.tabs.icicle import Icicle, lay_out, step
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
 
-SPAN_NS = 1_000_000_000  # rates are means over about this
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
+SHAPES: tuple[Shape, ...] = ("table", "tree", "icicle", "treemap")
+Shape = Literal["table", "tree", "icicle", "treemap"]
 
 
 class StatsView(TableView, frozen=True, kw_only=True):
-    """How the table is looked at; `icicle` while it is drawn as one."""
+    """In which shape the table is looked at, what its rows are grouped by, and how."""
 
-    icicle: FlameView | None = None
+    shape: Shape = "table"
+    by: str = ""  # the key's own first grouping
+    tree: branches.BranchView = branches.BranchView()
+    icicle: FlameView = FlameView()
+    area: area.AreaView = area.AreaView()
 
 
 class StatsLayout(TableLayout, frozen=True):
-    """The table, and its icicle while that is what is drawn."""
+    """The table, and what is drawn in its place."""
 
-    icicle: Icicle | None = None
+    inner: branches.Branches | icicle.Icicle | area.Areas | None = None
 
 
 class StatsTab(TableTab):
@@ -46,8 +56,12 @@ class StatsTab(TableTab):
     begin = StatsView()
     keys: ClassVar[tuple[Key, ...]] = (
         *TableTab.keys,
-        Key(Action.VIEW, ("v",), "v", "view", "as an icicle, or as a table again"),
-        Key(Action.METRIC, ("m",), "m", "", "width of the icicle: calls, latency, bytes, errors"),
+        Key(Action.VIEW, ("v",), "v", "view", "as a tree, an icicle, a treemap, a table"),
+        Key(Action.METRIC, ("m",), "m", "", "widths and areas by calls, latency, bytes, errors"),
+        Key(Action.OPEN, ("+", "="), "+", "", "in a tree: open; in a treemap: to the parts"),
+        Key(Action.CLOSE, ("-",), "-", "", "in a tree: close; in a treemap: to the whole"),
+        Key(Action.ALL, ("*",), "*", "", "in a tree: open everything; again: close it"),
+        Key(Action.GROUP, ("c",), "c", "", "group processes by parent, command, cgroup, container"),
     )
 
     def __init__(self, node: str) -> None:
@@ -62,15 +76,20 @@ class StatsTab(TableTab):
         kept = isinstance(config, Stats.Config) and cls.key in config.by
         return [cls(node)] if node is not None and kept else []
 
-    def look(self, sight: Sight, view: TableView) -> Table | None:
-        """Return the table of this moment, with rates after the calls."""
-        table = super().look(sight, view)
-        span_ns = sight.window.span_s * 10**9
-        if table is not None and span_ns:
-            return rated(table, sight.now_ns, deque([(sight.now_ns - span_ns, {})]))
-        if table is None or sight.where is not None:
+    def look(self, sight: Sight, view: TableView) -> Table | None:  # noqa: ARG002 (any view will do)
+        """Return the table of this moment, with rates, and what is behind its rows."""
+        found, whole = sight.answer(self.node), sight.whole(self.node)
+        table = self.table(found)
+        if table is None or not isinstance(found, StatsSnapshot):
             return table
-        return rated(table, sight.now_ns, self._seen)
+        span_ns = sight.window.span_s * 10**9
+        seen = self._seen
+        if span_ns:
+            seen = deque([(sight.now_ns - span_ns, {})])
+        known = span_ns > 0 or sight.where is None
+        late = rates(table, sight.now_ns, seen) if known else {}
+        tasks = whole.tasks if isinstance(whole, StatsSnapshot) else found.tasks
+        return detailed(table, found.details.get(self.key), late, tasks)
 
     def table(self, snapshot: Snapshot) -> Table | None:
         """Pick the table."""
@@ -79,56 +98,83 @@ class StatsTab(TableTab):
     def arrange(
         self, view: TableView, seen: Table, size: Size, last: TableLayout | None
     ) -> tuple[TableView, TableLayout]:
-        """Lay out the table, or its icicle."""
+        """Lay out the table, or what is drawn in its place."""
         view, layout = super().arrange(view, seen, size, last)
-        if not isinstance(view, StatsView) or view.icicle is None:
+        if not isinstance(view, StatsView) or view.shape == "table":
             return view, layout
-        before = last.icicle if isinstance(last, StatsLayout) else None
-        inner, icicle = lay_out(self.key, seen, view.icicle, size, before)
-        if inner is not view.icicle:
-            view = replace(view, icicle=inner)
-        return view, StatsLayout(layout.grid, size, icicle)
+        before = last.inner if isinstance(last, StatsLayout) else None
+        parts = self._parts(view, seen, before)
+        if view.shape == "tree":
+            held = before if isinstance(before, branches.Branches) else None
+            tree, inner = branches.lay_out(parts, view.tree, size, held)
+            return replace(view, tree=tree), StatsLayout(layout.grid, size, inner)
+        if view.shape == "icicle":
+            old = before if isinstance(before, icicle.Icicle) else None
+            flame, boxes = icicle.lay_out(parts, view.icicle, size, old)
+            return replace(view, icicle=flame), StatsLayout(layout.grid, size, boxes)
+        map_ = before if isinstance(before, area.Areas) else None
+        areas, rects = area.lay_out(parts, view.area, size, map_)
+        return replace(view, area=areas), StatsLayout(layout.grid, size, rects)
+
+    def _parts(self, view: StatsView, seen: Table, before: branches.Branches | Any | None) -> Parts:
+        by = view.by or GROUPINGS[self.key][0]
+        if before is not None and before.parts.table is seen and before.parts.by == by:
+            return before.parts
+        return parts_of(self.key, by, seen)
 
     def reduce(self, view: TableView, layout: TableLayout, event: TabEvent) -> Step | None:
-        """Turn to the icicle and back; let that or the table have the event."""
+        """Turn to another shape or grouping; let the present one have any other event."""
         assert isinstance(view, StatsView)
         if isinstance(event, Pressed) and event.action is Action.VIEW:
-            return Step(replace(view, icicle=FlameView() if view.icicle is None else None))
-        if view.icicle is None:
-            return super().reduce(view, layout, event)
-        icicle = layout.icicle if isinstance(layout, StatsLayout) else None
-        taken = None if icicle is None else step(view.icicle, icicle, event)
-        return None if taken is None else replace(taken, view=replace(view, icicle=taken.view))
+            return Step(replace(view, shape=SHAPES[(SHAPES.index(view.shape) + 1) % len(SHAPES)]))
+        if isinstance(event, Pressed) and event.action is Action.GROUP:
+            return self._grouped(view)
+        inner = layout.inner if isinstance(layout, StatsLayout) else None
+        match inner:
+            case branches.Branches():
+                return _within(view, "tree", branches.step(view.tree, inner, event))
+            case icicle.Icicle():
+                return _within(view, "icicle", icicle.step(view.icicle, inner, event))
+            case area.Areas():
+                return _within(view, "area", area.step(view.area, inner, event))
+        return super().reduce(view, layout, event)
+
+    def _grouped(self, view: StatsView) -> Step:
+        """Group by the next there is; from a table that is to a tree."""
+        groupings = GROUPINGS[self.key]
+        by = view.by or groupings[0]
+        if view.shape != "table":
+            by = groupings[(groupings.index(by) + 1) % len(groupings)]
+        shape: Shape = "tree" if view.shape == "table" else view.shape
+        fresh = StatsView()
+        grouped = replace(view, shape=shape, by=by, tree=replace(fresh.tree, sort=view.tree.sort))
+        said = f"{self.name.lower()} by {by}"
+        return Step(replace(grouped, icicle=fresh.icicle, area=fresh.area), said)
+
+    def export(self, view: TableView, layout: TableLayout) -> Iterator[str]:
+        """Yield the table as CSV, or the tree if that is shown."""
+        inner = layout.inner if isinstance(layout, StatsLayout) else None
+        if isinstance(inner, branches.Branches):
+            return branches.export(inner)
+        return super().export(view, layout)
 
     def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
-        """Draw a line of the table or of the icicle."""
-        inner = view.icicle if isinstance(view, StatsView) else None
-        icicle = layout.icicle if isinstance(layout, StatsLayout) else None
-        if inner is not None and icicle is not None:
-            return drawn(icicle.drawing, inner.colour, inner.top, row)
+        """Draw a line of the table, or of what is drawn in its place."""
+        inner = layout.inner if isinstance(layout, StatsLayout) else None
+        assert isinstance(view, StatsView)
+        match inner:
+            case branches.Branches():
+                return branches.line(view.tree, inner, row)
+            case icicle.Icicle():
+                return drawn(inner.drawing, view.icicle.colour, view.icicle.top, row)
+            case area.Areas():
+                return area.line(inner, row)
         return super().line(view, layout, row)
 
 
-def rated(table: Table, now_ns: int, seen: deque[tuple[int, Mapping[Any, int]]]) -> Table:
-    """Return a table with a column of calls a second since about a second ago.
-
-    `seen` is what was seen of late: when, and the calls by the first field.
-    """
-    at = [field.name for field in table.fields].index("calls")
-    while len(seen) > 1 and seen[1][0] <= now_ns - SPAN_NS:
-        seen.popleft()
-    then_ns, before = seen[0] if seen else (now_ns, {})
-    seen.append((now_ns, {row[0]: row[at] for row in table.rows}))
-    seconds = (now_ns - then_ns) / 10**9
-
-    def with_rate(row: tuple[Any, ...], calls: int | None) -> tuple[Any, ...]:
-        rate = (row[at] - calls) / seconds if seconds > 0 and calls is not None else None
-        return (*row[: at + 1], rate, *row[at + 1 :])
-
-    fields = (*table.fields[: at + 1], Field("rate", "rate"), *table.fields[at + 1 :])
-    rows = tuple(with_rate(row, before.get(row[0], 0)) for row in table.rows)
-    rest = None if table.rest is None else with_rate(table.rest, None)
-    return replace(table, fields=fields, rows=rows, rest=rest)
+def _within(view: StatsView, name: str, step: Step | None) -> Step | None:
+    """Return the step of a shape as one of the tab."""
+    return step and replace(step, view=replace(view, **{name: step.view}))
 
 
 class SyscallsTab(StatsTab):

@@ -112,18 +112,18 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     def line(self, view: TableView, layout: TableLayout, row: int) -> Line:
         """Draw a line: the heading, a visible row, or at the bottom the rest."""
         grid, columns = layout.grid, layout.size.columns
-        shown = _shown(grid, view.first_column, columns)
+        shown = fitting(grid, view.first_column, columns)
         if row == 0:
-            return _heading(grid, shown, columns)
+            return heading_line(grid, shown, columns)
         rest = grid.table.rest
         at = view.top + row - 1
         if rest is not None and row == min(len(grid.rows) - view.top, layout.page) + 1:
-            return _cells(grid, rest, shown, ("class:rest", "class:rest"), columns)
+            return row_line(grid, rest, shown, ("class:rest", "class:rest"), columns)
         if row > layout.page or at >= len(grid.rows):
             said = " no calls" if row == 1 and not grid.rows and rest is None else ""
             return exactly([("", said)], columns)
         styles = ("class:cursor", "class:cursor") if at == view.cursor else ("class:key", "")
-        return _cells(grid, grid.rows[at], shown, styles, columns)
+        return row_line(grid, grid.rows[at], shown, styles, columns)
 
 
 def _inside(view: TableView, layout: TableLayout) -> TableView:
@@ -168,7 +168,7 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
     if column < grid.keys:
         return replace(view, first_column=0)
     first = min(view.first_column, column - grid.keys)
-    while column not in dict(_shown(grid, first, layout.size.columns)):
+    while column not in dict(fitting(grid, first, layout.size.columns)):
         if first >= column - grid.keys:
             break
         first += 1
@@ -206,7 +206,7 @@ def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Ste
             return _drill(view, layout)
         return Step(replace(view, cursor=at, anchor=key_of(layout.grid, at)))
     end, fields = 0, layout.grid.table.fields
-    for i, wide in _shown(layout.grid, view.first_column, layout.size.columns):
+    for i, wide in fitting(layout.grid, view.first_column, layout.size.columns):
         end += wide + (_BAR + 1) * _barred(layout.grid, i, layout.size.columns)
         if column < end:
             same = fields[i].name == view.sort.field
@@ -217,7 +217,7 @@ def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Ste
     return None
 
 
-def _shown(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
+def fitting(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
     """Return (column, width) of what fits; a column with bars has room for them beside it."""
     if grid.bars is None or columns < _BARS_FROM:
         return columns_shown(grid, first, columns)
@@ -243,7 +243,8 @@ _CHANGES: dict[Action, _Change] = {
 }
 
 
-def _heading(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
+def heading_line(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
+    """Draw the names of the columns `shown`, (column, width) each."""
     line: Line = []
     for column, wide in shown:
         field = grid.table.fields[column]
@@ -259,7 +260,7 @@ def _heading(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
     return exactly(line, columns, "class:heading")
 
 
-def _cells(
+def row_line(
     grid: Grid,
     row: tuple[object, ...],
     shown: list[tuple[int, int]],

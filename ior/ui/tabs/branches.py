@@ -1,0 +1,299 @@
+"""A table as a tree: wholes that open and close, with the sums of what is below them.
+
+A whole that has nothing but one part stands with that on one line. What a whole
+holds itself (a directory that was read, a parent's own calls) is a line in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from ior.sinks.csv import quote
+from ior.snapshots import Field, Table
+from ior.ui.grid import Grid, Sort, arrange, bars_of, cell
+from ior.ui.keys import Action, Pressed
+from ior.ui.parts import Parts
+from ior.ui.sums import Sums, order, sums_of
+from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent, View
+from ior.ui.tabs.table import fitting, heading_line, row_line
+from ior.ui.terms import literal
+from ior.ui.tree import ROOT, Path
+from ior.ui.widgets import Line, exactly
+
+ITSELF = "(itself)"
+_OPEN_FIRST = ("parent",)  # groupings whose wholes are open until one closes them
+_MARKS = {True: "▾ ", False: "▸ ", None: "  "}
+
+
+class BranchView(View, frozen=True, kw_only=True):
+    """How the tree is looked at. Wholes are known by their paths, which stay."""
+
+    sort: Sort = Sort()
+    first_column: int = 0
+    at: Path = ()  # under the cursor; the root: not moved yet
+    itself: bool = False  # the cursor is on what `at` holds itself
+    top: int = 0
+    toggled: frozenset[Path] = frozenset()  # not as they are until one opens or closes them
+
+
+class Branch(NamedTuple):
+    """A line: a node of the tree or, with `itself`, what it holds itself."""
+
+    node: int
+    path: Path
+    depth: int
+    is_open: bool | None = None  # None: nothing below
+    itself: bool = False
+
+
+class Branches(msgspec.Struct, frozen=True, eq=False):
+    """The layout: the lines, and their cells as a grid."""
+
+    parts: Parts
+    sums: Sums
+    lines: tuple[Branch, ...]
+    grid: Grid
+    size: Size
+    cursor: int
+
+    @property
+    def page(self) -> int:
+        """Lines that are visible at once."""
+        return max(1, self.size.rows - 1)
+
+
+def lay_out(
+    parts: Parts, view: BranchView, size: Size, last: Branches | None
+) -> tuple[BranchView, Branches]:
+    """Lay out the tree; keep the cursor on its line and in sight.
+
+    While the cursor is on a line, lines keep their order.
+    """
+    known = last is not None and last.parts is parts
+    sums = last.sums if known and last is not None else sums_of(parts, _keys(parts))
+    held = last if last is not None and view.at and last.grid.sort == view.sort else None
+    lines = tuple(_lines(parts, sums, view, held))
+    grid = _grid(parts, sums, lines, view.sort)
+    cursor = _cursor(lines, view)
+    page = max(1, size.rows - 1)
+    top = max(0, min(view.top, cursor, len(lines) - page))
+    top = max(top, cursor - page + 1)
+    first = max(0, min(view.first_column, len(grid.widths) - 2))
+    if (top, first) != (view.top, view.first_column):
+        view = replace(view, top=top, first_column=first)
+    return view, Branches(parts, sums, lines, grid, size, cursor)
+
+
+def step(view: BranchView, layout: Branches, event: TabEvent) -> Step | None:
+    """Return what comes of an event; its view is the tree's."""
+    if isinstance(event, Clicked):
+        at = view.top + event.row - 1
+        return Step(_on(view, layout, at)) if event.row > 0 and at < len(layout.lines) else None
+    if not isinstance(event, Pressed):
+        return None
+    if event.action is Action.DRILL:
+        return _drill(view, layout)
+    if event.action is Action.COPY:
+        row = layout.grid.rows[layout.cursor] if layout.lines else ()
+        fields = layout.grid.table.fields
+        return Step(view, copy="  ".join(map(cell, fields, row)).strip())
+    change = _CHANGES.get(event.action)
+    return None if change is None else Step(change(view, layout))
+
+
+def line(view: BranchView, layout: Branches, row: int) -> Line:
+    """Draw a line: the heading, or one of the tree."""
+    grid, columns = layout.grid, layout.size.columns
+    chosen = fitting(grid, view.first_column, columns)
+    if row == 0:
+        return heading_line(grid, chosen, columns)
+    at = view.top + row - 1
+    if at >= len(layout.lines):
+        return exactly([("", " no calls" if not layout.lines and row == 1 else "")], columns)
+    styles = ("class:cursor", "class:cursor") if at == layout.cursor else ("class:key", "")
+    return row_line(grid, grid.rows[at], chosen, styles, columns)
+
+
+def export(layout: Branches) -> Iterator[str]:
+    """Yield all of the tree as CSV: whole paths, exact values, also of what is closed."""
+    parts, sums = layout.parts, layout.sums
+    names = [parts.by, *(field.name for field in sums.fields)]
+    yield ",".join(map(quote, names)) + "\n"
+    for node in parts.under(ROOT):
+        if node != ROOT:
+            row = (parts.text(node), *sums.row(node))
+            yield ",".join("" if one is None else quote(str(one)) for one in row) + "\n"
+
+
+def _keys(parts: Parts) -> int:
+    return [field.name for field in parts.table.fields].index("calls")
+
+
+def _lines(parts: Parts, sums: Sums, view: BranchView, held: Branches | None) -> Iterator[Branch]:
+    rank = {} if held is None else {one.path: i for i, one in enumerate(held.lines)}
+    tree = parts.tree
+
+    def sorted_under(node: int) -> list[int]:
+        kids = _single(parts, tree.children(node, "calls")[0])
+        by = view.sort.field
+        if by == parts.by:
+            kids.sort(key=parts.text, reverse=view.sort.reverse)
+        else:
+            known = by if by in [field.name for field in sums.fields] else "calls"
+            kids = order(sums, kids, known, reverse=view.sort.reverse)
+        if rank:
+            kids.sort(key=lambda kid: rank.get(tree.path(kid), len(rank)))
+        return kids
+
+    def walk(node: int, depth: int) -> Iterator[Branch]:
+        for kid in sorted_under(node):
+            path = tree.path(kid)
+            inner = bool(tree.children(kid, "calls")[0])
+            is_open = (parts.by in _OPEN_FIRST) != (path in view.toggled) if inner else None
+            yield Branch(kid, path, depth, is_open)
+            if is_open:
+                if parts.row[kid] >= 0:
+                    yield Branch(kid, path, depth + 1, itself=True)
+                yield from walk(kid, depth + 1)
+
+    return walk(ROOT, 0)
+
+
+def _single(parts: Parts, kids: list[int]) -> list[int]:
+    """Go down from wholes that hold nothing but one part."""
+    found = []
+    for kid in kids:
+        node, inner = kid, parts.tree.children(kid, "calls")[0]
+        while len(inner) == 1 and parts.row[node] < 0:
+            node = inner[0]
+            inner = parts.tree.children(node, "calls")[0]
+        found.append(node)
+    return found
+
+
+def _grid(parts: Parts, sums: Sums, lines: tuple[Branch, ...], sort: Sort) -> Grid:
+    fields = (Field(parts.by, "text"), *sums.fields)
+    keys = _keys(parts)
+    rows = []
+    for one in lines:
+        own = parts.own(one.node) if one.itself else None
+        values = sums.row(one.node) if own is None else own[keys:]
+        rows.append((_label(parts, one), *values))
+    table = Table(parts.table.title, fields, tuple(rows))
+    grid = replace(arrange(table, Sort()), sort=sort)
+    return replace(grid, keys=1, bars=bars_of(table, sort, 1, grid.rows))
+
+
+def _label(parts: Parts, one: Branch) -> str:
+    tree, above = parts.tree, 0
+    node = int(tree.parent[one.node])
+    while node > ROOT and parts.row[node] < 0 and len(tree.children(node, "calls")[0]) == 1:
+        above, node = above + 1, int(tree.parent[node])
+    name = ITSELF if one.itself else parts.label(one.node, above)
+    return "  " * one.depth + _MARKS[one.is_open] + name
+
+
+def _cursor(lines: tuple[Branch, ...], view: BranchView) -> int:
+    """Return the line under the cursor: that of its path, or of as much of it as is open."""
+    best, length = 0, -1
+    for i, one in enumerate(lines):
+        if one.path == view.at and one.itself == view.itself:
+            return i
+        if length < len(one.path) <= len(view.at) and view.at[: len(one.path)] == one.path:
+            best, length = i, len(one.path)
+    return best
+
+
+def _on(view: BranchView, layout: Branches, at: int) -> BranchView:
+    if not layout.lines:
+        return view
+    one = layout.lines[max(0, min(at, len(layout.lines) - 1))]
+    return replace(view, at=one.path, itself=one.itself)
+
+
+_Change = Callable[[BranchView, Branches], BranchView]
+
+
+def _moved(delta: Callable[[Branches], int]) -> _Change:
+    return lambda view, layout: _on(view, layout, layout.cursor + delta(layout))
+
+
+def _turned(opens: bool) -> _Change:
+    """Open or close the whole under the cursor; what cannot be closed closes what it is in."""
+
+    def turn(view: BranchView, layout: Branches) -> BranchView:
+        if not layout.lines:
+            return view
+        at = layout.cursor
+        depth = layout.lines[at].depth
+        if not opens and not layout.lines[at].is_open and depth:
+            while layout.lines[at].depth >= depth:
+                at -= 1
+        one = layout.lines[at]
+        view = replace(view, at=one.path, itself=one.itself)
+        if one.is_open is None or one.is_open == opens:
+            return view
+        return replace(view, toggled=view.toggled ^ {one.path})
+
+    return turn
+
+
+def _all(view: BranchView, layout: Branches) -> BranchView:
+    """Open everything, or where everything is open close it."""
+    parts = layout.parts
+    wholes = frozenset(
+        parts.tree.path(node)
+        for node in parts.under(ROOT)
+        if node != ROOT and parts.tree.children(node, "calls")[0]
+    )
+    is_open = all(one.is_open is not False for one in layout.lines)
+    return replace(view, toggled=wholes if is_open == (parts.by in _OPEN_FIRST) else frozenset())
+
+
+def _sorted_by(view: BranchView, layout: Branches) -> BranchView:
+    """Sort by the next field, scrolling it into view."""
+    grid = layout.grid
+    names: list[str | None] = [None, *(field.name for field in grid.table.fields)]
+    at = names.index(view.sort.field) if view.sort.field in names else 0
+    column = (at + 1) % len(names) - 1
+    first = 0 if column < 1 else min(view.first_column, column - 1)
+    while column >= 1 and column not in dict(fitting(grid, first, layout.size.columns)):
+        if first >= column - 1:
+            break
+        first += 1
+    return replace(view, sort=Sort(names[column + 1]), first_column=first)
+
+
+def _drill(view: BranchView, layout: Branches) -> Step:
+    if not layout.lines:
+        return Step(view)
+    one = layout.lines[layout.cursor]
+    own = layout.parts.own(one.node)
+    term = layout.parts.term(one.node)
+    if one.itself and own is not None:
+        field = "pid" if layout.parts.key == "process" else layout.parts.key
+        term = f"{field} == {literal(own[0])}"
+    return Step(view, "no filter says this" if term is None else "", term=term or "")
+
+
+_CHANGES: dict[Action, _Change] = {
+    Action.SORT: _sorted_by,
+    Action.REVERSE: lambda view, _: replace(
+        view, sort=Sort(view.sort.field, not view.sort.reverse)
+    ),
+    Action.OPEN: _turned(opens=True),
+    Action.CLOSE: _turned(opens=False),
+    Action.ALL: _all,
+    Action.UP: _moved(lambda _: -1),
+    Action.DOWN: _moved(lambda _: 1),
+    Action.PAGE_UP: _moved(lambda layout: -layout.page),
+    Action.PAGE_DOWN: _moved(lambda layout: layout.page),
+    Action.FIRST: lambda view, _: replace(view, at=(), itself=False),
+    Action.LAST: _moved(lambda layout: len(layout.lines)),
+    Action.LEFT: lambda view, _: replace(view, first_column=view.first_column - 1),
+    Action.RIGHT: lambda view, _: replace(view, first_column=view.first_column + 1),
+}
