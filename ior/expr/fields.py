@@ -89,6 +89,21 @@ class Fields:
             self._by_name["path"] = behind
             self._shown.append("path")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that people write."""
+        return tuple(self._shown)
+
+    def kind(self, name: str) -> str | None:
+        """Return the kind of a field; None for a name that is none, or takes no values."""
+        columns = self._by_name.get(name)
+        return None if columns is None or columns[0].kind not in _TAKEN else columns[0].kind
+
+    def operators(self, name: str) -> tuple[str, ...]:
+        """Return the operators that a field takes."""
+        kind = self.kind(name)
+        return () if kind is None else _TAKEN[kind]
+
     def check(self, syntax: Syntax, source: str) -> tree.Tree:
         """Return the terms of `syntax`. Raises FilterError for what does not fit."""
         match syntax:

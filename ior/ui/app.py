@@ -233,6 +233,7 @@ class Session:
             output=output,
             look=look,
             mouse=self._options.mouse,
+            values=self._viewer.values,
         )
         self._errands = Errands(
             self._recorder,

@@ -30,6 +30,8 @@ class Action(StrEnum):
     FILTER = "filter"
     ACCEPT = "accept"
     CANCEL = "cancel"
+    COMPLETE = "complete"
+    COMPLETE_BEFORE = "complete before"
     DRILL = "drill"
     POP = "pop"
     PAUSE = "pause"
@@ -131,6 +133,8 @@ KEYS: tuple[Key, ...] = (
     Key(Action.THREADS, ("t",), "t", "", "choose a thread of the process"),
     Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in a prompt: apply", _PROMPT),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "in a prompt: no change", _PROMPT),
+    Key(Action.COMPLETE, ("tab",), "Tab", "complete", "in the filter: the next proposal", _PROMPT),
+    Key(Action.COMPLETE_BEFORE, ("s-tab",), "Shift-Tab", "", "the proposal before", _PROMPT),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", (Mode.OVER,)),
 )
 

@@ -10,16 +10,14 @@ import os
 from collections.abc import Callable
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.layout import (
-    BufferControl,
     ConditionalContainer,
     Dimension,
+    FloatContainer,
     HSplit,
     Layout,
     VSplit,
@@ -33,6 +31,7 @@ from ior.ui import frame
 from ior.ui.events import Event, PromptEdited, Resized
 from ior.ui.keys import Action, Pressed, pressed
 from ior.ui.mouse import is_click, turned
+from ior.ui.prompt import Prompt, Values
 from ior.ui.state import State
 from ior.ui.style import Theme, theme
 from ior.ui.tabs.abc import Clicked
@@ -55,11 +54,12 @@ class Screen:
         output: Output | None = None,
         look: Theme | None = None,
         mouse: bool = True,
+        values: Values = lambda field: (),  # noqa: ARG005 (nobody has seen any)
     ) -> None:
-        """Draw in the theme `look`, or in what fits the terminal."""
+        """Draw in the theme `look`, or in what fits the terminal; propose `values` of fields."""
         look = look or theme(None, os.environ)
         self._state, self._dispatch = state, dispatch
-        self._prompt = Buffer(multiline=False, on_text_changed=self._edited)
+        self._prompt = Prompt(state, values, lambda text: dispatch(PromptEdited(text)))
         self._table = Window(
             LinesControl(
                 lambda: (state().body_rows, self._body_line),
@@ -67,12 +67,11 @@ class Screen:
                 pointed=self._pointed,
             )
         )
-        self._prompt_window = Window(BufferControl(self._prompt), height=1, style="class:prompt")
         self.application: Application[None] = Application(
             Layout(self._root(), focused_element=self._table),
             style=look.style,
             color_depth=look.depth,
-            key_bindings=bindings(dispatch, state),
+            key_bindings=bindings(self._act, state),
             full_screen=True,
             mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
@@ -83,7 +82,14 @@ class Screen:
         self.application.ttimeoutlen = ESCAPE_S
         self.application.timeoutlen = ESCAPE_S
 
-    def _root(self) -> HSplit:
+    def _act(self, event: Pressed) -> None:
+        """Hand a key on; those that edit the prompt stay here."""
+        if event.action in (Action.COMPLETE, Action.COMPLETE_BEFORE):
+            self._prompt.complete(event.action)
+        else:
+            self._dispatch(event)
+
+    def _root(self) -> FloatContainer:
         state = self._state
         label = Window(
             LinesControl(lambda: (1, lambda _: [("class:label", self._label())])),
@@ -91,10 +97,11 @@ class Screen:
             height=1,
         )
         prompt = ConditionalContainer(
-            VSplit([label, self._prompt_window]), Condition(lambda: state().prompt is not None)
+            VSplit([label, self._prompt.window]), Condition(lambda: state().prompt is not None)
         )
         head = self._lines(frame.head, self._pointed_at_head)
-        return HSplit([head, self._table, prompt, self._lines(frame.foot)])
+        rows = HSplit([head, self._table, prompt, self._lines(frame.foot)])
+        return FloatContainer(rows, [self._prompt.menu])
 
     def _lines(
         self,
@@ -146,21 +153,18 @@ class Screen:
         if (size.columns, size.rows) != (state.columns, state.rows):
             self._dispatch(Resized(size.columns, size.rows))
 
-    def _edited(self, buffer: Buffer) -> None:
-        self._dispatch(PromptEdited(buffer.text))
-
     def follow(self, before: State, state: State) -> None:
         """Put the focus where the state says, and draw it soon."""
         asked = before.prompt.question.name if before.prompt else None
         if state.prompt is not None and state.prompt.question.name != asked:
-            self._prompt.set_document(Document(state.prompt.text), bypass_readonly=True)
-            self.application.layout.focus(self._prompt_window)
+            self._prompt.begin(state)
+            self.application.layout.focus(self._prompt.window)
         elif state.prompt is None and before.prompt is not None:
             self.application.layout.focus(self._table)
         self.application.invalidate()
 
 
-def bindings(dispatch: Callable[[Event], None], state: Callable[[], State]) -> KeyBindings:
+def bindings(dispatch: Callable[[Pressed], None], state: Callable[[], State]) -> KeyBindings:
     """Return bindings of every key that means something somewhere, where it does now."""
     made = KeyBindings()
     for name in sorted(every_key()):
@@ -169,7 +173,7 @@ def bindings(dispatch: Callable[[Event], None], state: Callable[[], State]) -> K
 
 
 def _bind(
-    made: KeyBindings, name: str, dispatch: Callable[[Event], None], state: Callable[[], State]
+    made: KeyBindings, name: str, dispatch: Callable[[Pressed], None], state: Callable[[], State]
 ) -> None:
     def meant() -> Pressed | None:
         return pressed(name, state().keys)

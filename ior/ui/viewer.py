@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ior.errors import UsageError
@@ -15,6 +16,7 @@ from ior.ui.sight import Chosen, Moment, Nodes, Sight, Watched
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend
+from ior.ui.vocabulary import values
 
 
 class Viewer:
@@ -46,6 +48,11 @@ class Viewer:
             self._moment = Moment(self._run)
         sight = Sight(self._moment, self._nodes, self._clock.now_ns(), chosen, self._trend)
         return Look(tab.look(sight, view), sight.matched)
+
+    def values(self, field: str) -> Sequence[str]:
+        """Return the values of a field that a filter may ask for, those that were seen first."""
+        sight = Sight(self._run, self._nodes, self._clock.now_ns(), Chosen(), self._trend)
+        return values(field, sight.rows())
 
     def picture(self, look: Look | None) -> Picture:
         """Return a look with the books of the same moment."""

@@ -293,6 +293,8 @@ def test_a_key_in_a_prompt(seat: Make, action: Action, name: str) -> None:
         assert (state.quits, state.prompt is None) == (1, False)
     elif action is Action.ACCEPT:
         assert (state.terms, state.prompt) == (("is_error",), None)
+    elif action in (Action.COMPLETE, Action.COMPLETE_BEFORE):
+        assert state.prompt is not None  # what is proposed is tested in test_completing.py
     else:
         assert (action, state.terms, state.prompt) == (Action.CANCEL, (), None)
 
