@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import framework, screen, variants
+from bench import framework, live, screen, variants
 from bench.variants import Costs, Variant
 
 BLOCKS = 400_000
@@ -179,6 +179,8 @@ def main() -> None:
     framework.main()
     print()
     screen.main()
+    print()
+    live.main()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ from ior.ui.wishes import Choose, Wish
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
 _SECOND = 1_000_000_000
 EAGER_S = 0.05  # between pictures while the first second has not shown a call
+BEHIND, BEHIND_S = 65_536, 1.0  # records that wait in the kernel, and the rest while more do
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 
 
@@ -350,9 +351,17 @@ class Session:
             if not picture.is_like(self.state.picture):
                 self.dispatch(Tick(picture))
             cost = time.perf_counter() - begun
-            eager = not picture.ledger.calls and self.state.elapsed_ns < _SECOND
-            rest_s = min(self._refresh_s, EAGER_S) if eager else self._refresh_s
-            await anyio.sleep(max(rest_s, SHARE * cost))
+            await anyio.sleep(max(self._rest_s(picture), SHARE * cost))
+
+    def _rest_s(self, picture: Picture) -> float:
+        """Return how long no picture is taken: less at the start, more where the ring fills."""
+        kernel = picture.ledger.kernel
+        waiting = kernel.get("attempted", 0) - kernel.get("lost", 0) - kernel.get("read", 0)
+        if waiting > BEHIND:
+            return max(self._refresh_s, BEHIND_S)
+        if not picture.ledger.calls and self.state.elapsed_ns < _SECOND:
+            return min(self._refresh_s, EAGER_S)
+        return self._refresh_s
 
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""
