@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracing import MARK, MODES, program, trace
+from tracing import KINDS, MARK, program, trace
 
 from ior.sources.replay import batches
 
 pytestmark = pytest.mark.kernel
 
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 CONTAINER = "0123456789abcdef" * 4
 
 
@@ -53,6 +52,7 @@ int main(int argc, char **argv) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 @pytest.mark.parametrize("name", [f"docker-{CONTAINER}.scope", "a\x1b[2J,\\deep"])
 def test_a_call_shows_group_user_and_parent_of_its_moment(

@@ -86,11 +86,11 @@ def check(where: str, pairing: str) -> Both:
     [
         ("syscall == read", True),
         ("syscall in [read, nanosleep, clock_nanosleep] and ret >= 0", True),
-        ('comm == "thread-2"', True),
+        pytest.param('comm == "thread-2"', True, marks=pytest.mark.core),
         ('comm != "main-3" and not syscall ~ "o"', True),
         ("is_error", False),
         ("errno == ENOENT or errno == EBADF", False),
-        ("latency >= 15ms", False),
+        pytest.param("latency >= 15ms", False, marks=pytest.mark.core),
         ("not latency >= 15ms and syscall != close", True),
         ('is_error and path under "/no"', False),
     ],

@@ -25,9 +25,9 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource
-from ior.sources.flight import InFlight
 from ior.stages.pair import Pair
 from ior.testing import graph
+from ior.waiting import InFlight
 
 pytestmark = pytest.mark.kernel
 
@@ -225,6 +225,7 @@ int main(void) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_return_that_nobody_saw_is_not_taken_from_a_later_call(pairing: str) -> None:
     """Leave reads out and take them in again, while one thread is in three of them in turn."""
@@ -294,6 +295,7 @@ int main(void) {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_restart_is_folded_after_a_change_and_not_taken_for_another_call(pairing: str) -> None:
     """Stop and continue a sleeping program, whose sleep goes on as restart_syscall."""

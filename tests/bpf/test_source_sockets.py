@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tracing import MODES, Traced, program, python, trace
+from tracing import KINDS, MODES, Traced, program, python, trace
 
 pytestmark = pytest.mark.kernel
-
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 
 TELL = """
 import errno, os, socket, sys, tempfile
@@ -66,6 +64,7 @@ server.close()
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_a_connection_shows_both_addresses(pairing: str, probe_reads: bool, host: str) -> None:
@@ -150,6 +149,7 @@ print("pair", a.fileno(), b.fileno())
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_unix_sockets_show_paths_and_abstract_names(pairing: str, probe_reads: bool) -> None:
     traced = of_python(UNIX, pairing, probe_reads=probe_reads)
@@ -186,6 +186,7 @@ for key, made in {
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_other_families_are_told_apart(pairing: str, probe_reads: bool) -> None:
     traced = of_python(OTHERS, pairing, probe_reads=probe_reads, syscalls=["close"])
@@ -222,6 +223,7 @@ v.detach()
 """
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_what_failed_shows_the_address_that_was_given(pairing: str, probe_reads: bool) -> None:
     traced = of_python(FAILS, pairing, probe_reads=probe_reads)

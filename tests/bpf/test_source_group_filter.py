@@ -73,9 +73,13 @@ def named(where: str, places: Path) -> str:
 @pytest.mark.parametrize(
     ("where", "seen"),
     [
-        ('cgroup under "G/a"', {"/a", "/a/b", "/a/b/c"}),
+        pytest.param('cgroup under "G/a"', {"/a", "/a/b", "/a/b/c"}, marks=pytest.mark.core),
         ('cgroup == "G/a/b"', {"/a/b"}),
-        ('not cgroup under "G/a/b" and syscall == read', {"", "/a", "/ab", "/b"}),
+        pytest.param(
+            'not cgroup under "G/a/b" and syscall == read',
+            {"", "/a", "/ab", "/b"},
+            marks=pytest.mark.core,
+        ),
         ('cgroup in ["G/ab", "G/a/b/c"] or cgroup == "/"', {"", "/ab", "/a/b/c"}),
         ('cgroup under "G/" and not cgroup under "G/a/b" and cgroup != "G/b"', {"/a", "/ab"}),
         ('cgroup under "G/a/b" or cgroup == "G/a/"', {"/a/b", "/a/b/c"}),
