@@ -1,8 +1,9 @@
-"""Calls that have not returned at a moment, as a source answers them when it is looked at."""
+"""Calls that have not returned at a moment, as sources answer them when they are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -40,3 +41,10 @@ class InFlight(msgspec.Struct, frozen=True):
             for c in self.calls
         ]
         return (Table("In flight", fields, rows),)
+
+
+def in_flight(snapshots: Iterable[object]) -> InFlight | None:
+    """Return all calls in flight that sources have answered; None where none of them knows."""
+    known = [found.calls for found in snapshots if isinstance(found, InFlight)]
+    calls = sorted(chain(*known), key=lambda call: -call.age_ns)
+    return InFlight(tuple(calls)) if known else None

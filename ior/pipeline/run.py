@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
-from ior.errors import IorError, ReloadRefused, raised
+from ior.errors import IorError, ReloadRefused, StageFailed, raised
 from ior.expr.tree import Tree
 from ior.host.command import Command
 from ior.pipeline.abc import Source, Stage, answers
@@ -30,6 +30,7 @@ from ior.pipeline.running.handover import Handover, start_all
 from ior.pipeline.running.wiring import Seams
 from ior.pipeline.running.worker import Worker
 from ior.snapshots import Snapshot, Table
+from ior.waiting import InFlight, in_flight
 
 
 class Run:
@@ -280,6 +281,20 @@ class Run:
             return worker.snapshot() or _Nothing()
         except Exception as error:
             raise worker.failure(error, "snapshot: ") from error
+
+    def in_flight(self) -> InFlight | None:
+        """Return the calls that have not returned, the longest waiting first.
+
+        After the end they are those that had not returned then; None where no source knows.
+        """
+        found = []
+        for name, worker in self._crew.workers.items():
+            if isinstance(worker.node, Source) and answers(worker.node):
+                try:
+                    found.append(self.snapshot(name))
+                except StageFailed as error:
+                    self._warnings.warn(name, f"what is in flight is not known: {error}")
+        return in_flight(found)
 
     def ledger(self) -> Ledger:
         """Return the books as they stand; they close when the run has ended."""

@@ -21,9 +21,9 @@ from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
 from ior.names import Names
 from ior.pipeline.abc import Config, Context, Source
 from ior.pipeline.ledger import KERNEL
-from ior.sources.flight import InFlight, Waiting
 from ior.sources.workload import FILES, PROCESSES, WAITS
 from ior.tasks import Task
+from ior.waiting import InFlight, Waiting
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,6 @@ retained rows where they do not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -24,7 +23,6 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
-from ior.sources.flight import InFlight
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell, joined
 from ior.stages.history import History, HistorySnapshot
@@ -33,6 +31,7 @@ from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.notes import Noted
 from ior.ui.trend import Trend
 from ior.ui.window import Window
+from ior.waiting import InFlight, in_flight
 
 ADDING: tuple[type[Stage], ...] = (
     Stats,
@@ -164,10 +163,7 @@ class Sight:
 
     def in_flight(self) -> InFlight | None:
         """Return the calls that have not returned; None where no source knows them."""
-        found = map(self._run.snapshot, self._nodes.sources)
-        known = [answer.calls for answer in found if isinstance(answer, InFlight)]
-        calls = sorted(chain(*known), key=lambda call: -call.age_ns)
-        return InFlight(tuple(calls)) if known else None
+        return in_flight(map(self._run.snapshot, self._nodes.sources))
 
     def calls_by_syscall(self) -> dict[str, int] | None:
         """Return how many calls a `stats` node has counted of each syscall; None without one."""

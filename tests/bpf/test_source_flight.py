@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -11,14 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tracing import MODES, compiled, trace
+from tracing import KINDS, MODES, compiled, trace
 
 from ior.pipeline.run import Run
-from ior.sources.flight import InFlight, Waiting
+from ior.waiting import InFlight, Waiting
 
 pytestmark = pytest.mark.kernel
-
-KINDS = [(mode, probe_reads) for mode in MODES for probe_reads in (False, True)]
 
 STUCK = r"""
 #include <sys/file.h>
@@ -57,6 +56,7 @@ def kind(call: Waiting) -> tuple[str, str]:
     return call.syscall, call.file.partition("[")[0]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
 def test_a_call_that_has_not_returned_is_known_by_its_file_and_age(
     tmp_path: Path, pairing: str, probe_reads: bool
@@ -119,6 +119,38 @@ def test_a_call_that_has_not_returned_is_known_by_its_file_and_age(
         for late, early in zip(last.calls, calls, strict=True)
     )
     assert traced.ledger.kernel["in_flight"] == 6
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_the_ledger_says_what_a_run_left_waiting(tmp_path: Path, pairing: str) -> None:
+    line = [sys.executable, "-m", "ior", "run", "summary", "--duration", "1s", "-q"]
+    line += ["--ledger", "l.json", "--pairing", pairing, "--syscalls", ",".join(CALLS)]
+    ran = subprocess.run(
+        [*line, "--", compiled(STUCK), "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        input=b"x",
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    books = json.loads((tmp_path / "l.json").read_text())
+    assert books["kernel"]["in_flight"] == 6, ran.stderr
+    assert books["in_flight"]["left_out"] == 0
+    calls = {(c["syscall"], c["file"].partition("[")[0]): c for c in books["in_flight"]["calls"]}
+    assert calls.keys() == {
+        *(("read", f"{tmp_path}/fifo"), ("read", "pipe:"), ("read", "unix socket:")),
+        *(("flock", f"{tmp_path}/lock"), ("nanosleep", ""), ("pause", "")),
+    }
+    flock, sleep = calls["flock", f"{tmp_path}/lock"], calls["nanosleep", ""]
+    assert flock["fd"] > calls["read", f"{tmp_path}/fifo"]["fd"] > 2
+    assert sleep["fd"] == -1
+    assert len({call["tid"] for call in calls.values()}) == 6
+    assert {call["pid"] for call in calls.values()} == {calls["pause", ""]["tid"]}
+    assert {call["comm"] for call in calls.values()} == {Path(compiled(STUCK)).name[:15]}
+    ages = [call["age_ns"] for call in books["in_flight"]["calls"]]
+    assert 100_000_000 < ages[-1] <= ages[0] < 60_000_000_000
+    assert ages == sorted(ages, reverse=True)
 
 
 def test_the_report_says_what_a_run_left_waiting() -> None:

@@ -11,7 +11,6 @@ from test_flame import after, lines
 from test_flow import books, times
 
 from ior.pipeline.spec import parse
-from ior.sources.flight import InFlight, Waiting
 from ior.text import width
 from ior.ui.app import run_tui
 from ior.ui.events import Event, Look, Resized, Started, Tick
@@ -20,6 +19,7 @@ from ior.ui.flow import Flow
 from ior.ui.keys import Action
 from ior.ui.state import State
 from ior.ui.tabs.pipeline import Picture, PipelineTab, PipelineView, waiting
+from ior.waiting import InFlight, Waiting
 
 SECOND = 1_000_000_000
 WAITS = (

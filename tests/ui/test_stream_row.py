@@ -16,7 +16,6 @@ from test_stream_tab import SECOND, Still, layout, lines, look, showing, some, t
 from ior.calls import Batch
 from ior.expr import compile_filter
 from ior.names import Names
-from ior.sources.flight import Waiting
 from ior.testing import calls
 from ior.text import sanitise, width
 from ior.ui.events import Event, Look, Picture, Tick
@@ -26,6 +25,7 @@ from ior.ui.stream.detail import Entry, entries
 from ior.ui.stream.life import life_of
 from ior.ui.stream.page import wrapped
 from ior.ui.stream.rows import Rows
+from ior.waiting import Waiting
 
 O_CLOEXEC, O_CREAT, O_RDWR = 0o2000000, 0o100, 0o2
 F_DUPFD, CLOEXEC = 0, 4

@@ -15,7 +15,7 @@ from ior import syscalls
 from ior.calls import Flag
 from ior.sources.bpf import records
 from ior.sources.bpf.names import NameIds
-from ior.sources.flight import Waiting
+from ior.waiting import Waiting
 
 RECORD: Final = np.dtype(list(records.FIELDS))
 """One call in flight: a record without the ring's header."""

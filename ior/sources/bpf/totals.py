@@ -19,7 +19,7 @@ from ior.histogram import BUCKETS, Histogram, HistogramSnapshot
 from ior.snapshots import QUANTILES, VALUES, Field, Table
 from ior.sources.bpf import records, selection
 from ior.sources.bpf.loader import Object, ObjectSpec
-from ior.sources.flight import InFlight
+from ior.waiting import InFlight
 
 # BYTES_* of bpf/rates.bpf.h, by what ior.transfers calls the rule
 _BYTES: Final = {"return": 1, "sized": 2, "peeked": 3, "received": 4}

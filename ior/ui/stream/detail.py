@@ -13,12 +13,12 @@ import numpy as np
 
 from ior import kinds
 from ior.calls import NONE_NS, RAW, Batch
-from ior.sources.flight import Waiting
 from ior.ui.stream.columns import COLUMNS, asked_terms, of_kind, results, when
 from ior.ui.stream.life import Life, descriptors, life_of
 from ior.ui.stream.partners import meanwhile, neighbour, now
 from ior.ui.stream.rows import Place, Rows, grouped
 from ior.units import format_count, format_duration, format_size
+from ior.waiting import Waiting
 
 _BRIEF = ("time", "tid", "syscall", "result", "latency", "asked for")
 AROUND = 100  # rows of a descriptor's life that are listed on either side

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ior.expr.masks import NameAnswers
-from ior.sources.flight import Waiting
 from ior.ui.stream.rows import Part, Place, Rows
+from ior.waiting import Waiting
 
 SHOWN = 10
 _NEEDED = {"time_ns", "latency_ns", "file", "comm", "pid", "tid", "syscall"}

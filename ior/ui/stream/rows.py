@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import Batch
-from ior.sources.flight import Waiting
 from ior.ui.notes import Noted
 from ior.ui.sight import Sight
+from ior.waiting import Waiting
 
 Ints = npt.NDArray[np.intp]
 

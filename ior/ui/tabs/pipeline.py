@@ -8,7 +8,6 @@ import msgspec
 from msgspec.structs import replace
 
 from ior.snapshots import Field, Table
-from ior.sources.flight import InFlight
 from ior.ui.flow import Flow
 from ior.ui.keys import Action, Pressed
 from ior.ui.sight import Nodes, Sight
@@ -16,6 +15,7 @@ from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count, format_duration
+from ior.waiting import InFlight
 
 FIELDS = (
     *(Field("pid", "int"), Field("tid", "int"), Field("comm", "text")),
