@@ -223,8 +223,12 @@ class Histograms:
         made = Histograms()
         made._low, made._added = self._low, self._added
         made._counts = np.zeros((count, self._counts.shape[1]), np.int64)
-        seen = numbers < self._counts.shape[0]
-        np.add.at(made._counts, into[seen], self._counts[numbers[seen]].astype(np.int64))
+        seen = np.flatnonzero(numbers < self._counts.shape[0])
+        seen = seen[np.argsort(into[seen], kind="stable")]
+        if len(seen):
+            rows, starts = np.unique(into[seen], return_index=True)
+            counts = self._counts[numbers[seen]]
+            made._counts[rows] = np.add.reduceat(counts, starts, axis=0, dtype=np.int64)
         return made
 
     def add_up(self, numbers: Array, into: Array) -> None:

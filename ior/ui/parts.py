@@ -49,7 +49,7 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
     """A table that goes by `key`, its rows grouped by `by`.
 
     `node` is the node of the tree of each row, that of what has no row of its own last;
-    `row` is the row of a node, -1 where it is only a whole.
+    `row` is the row of each node, -1 where it is only a whole; `kids` are the nodes in each.
     """
 
     key: str
@@ -58,7 +58,8 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
     snapshot: FlameSnapshot
     tree: Tree
     node: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
+    row: list[int]
+    kids: list[list[int]]
 
     def rows(self) -> Sequence[tuple[Any, ...]]:
         """Return the table's rows, that of what has no row of its own last."""
@@ -88,7 +89,7 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
 
     def own(self, node: int) -> tuple[Any, ...] | None:
         """Return the row of a node, None where it is only a whole."""
-        at = int(self.row[node])
+        at = self.row[node]
         return None if at < 0 else self.rows()[at]
 
     def under(self, node: int) -> Iterable[int]:
@@ -96,19 +97,19 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
         rest = [node]
         while rest:
             yield rest[-1]
-            rest += self.tree.children(rest.pop(), "calls")[0]
+            rest += self.kids[rest.pop()]
 
     def term(self, node: int) -> str | None:
         """Return the filter for all of a part, None where no filter says it."""
         path = self.tree.path(node)
         if not path or path[-1] == OTHER:
             return None
-        inner = bool(self.tree.children(node, "calls")[0])
+        inner = bool(self.kids[node])
         if self.key == "syscall":
             return f"{'family' if inner else 'syscall'} == {literal(path[-1])}"
         if self.key == "file":
             return _files_term(path, inner=inner)
-        if int(self.row[node]) < 0 and self.by != "parent":
+        if self.row[node] < 0 and self.by != "parent":
             return self._group(path)
         rows = self.rows()
         pids = sorted({rows[self.row[n]][0] for n in self.under(node) if self.row[n] >= 0})
@@ -127,6 +128,7 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
 def parts_of(key: str, by: str, table: Table) -> Parts:
     """Group the rows of a table that goes by `key`."""
     names, parents = [""], [-1]
+    kids: list[list[int]] = [[]]
     known: dict[tuple[int, str], int] = {}
     paths = list(_PATHS[key](table, by))
     if table.rest is not None:
@@ -140,14 +142,17 @@ def parts_of(key: str, by: str, table: Table) -> Parts:
                 child = known[node, name] = len(names)
                 names.append(name)
                 parents.append(node)
+                kids[node].append(child)
+                kids.append([])
             node = child
         nodes.append(node)
     node_of = np.array(nodes, np.int64)
-    row = np.full(len(names), -1, np.int64)
-    row[node_of] = np.arange(len(node_of))
+    row = [-1] * len(names)
+    for i, node in enumerate(nodes):
+        row[node] = i
     snapshot = _snapshot(table, by, names, parents, node_of)
     tree = Tree(snapshot.name, snapshot.parent, snapshot.self_weight)
-    return Parts(key, by, table, snapshot, tree, node_of, row)
+    return Parts(key, by, table, snapshot, tree, node_of, row, kids)
 
 
 def _snapshot(

@@ -16,7 +16,8 @@ from ior.ui.parts import Detailed, Parts
 Array = npt.NDArray[Any]
 
 _SHARES = {f"p{q * 100:.0f}": i for i, q in enumerate(QUANTILES)}
-_NEVER = np.iinfo(np.int64).max
+_AVERAGES = ("mean", *_SHARES)  # are not made of those of the parts
+_FUNCTIONS: dict[str, Any] = {"min": np.fmin, "max": np.fmax}
 
 
 class Sums(msgspec.Struct, frozen=True, eq=False):
@@ -46,27 +47,39 @@ def sums_of(parts: Parts, keys: int) -> Sums:
     nodes = len(parts.tree.name)
     own = np.full((len(fields), nodes), np.nan)
     own[:, parts.node] = values.T
-    histograms = _histograms(parts)
-    columns = np.full((len(fields), nodes), np.nan)
+    columns = own.copy()
     for i, name in enumerate(names):
-        if name == "min":
-            columns[i] = _reduced(parts, own[i], np.fmin)
-        elif name == "max":
-            columns[i] = _reduced(parts, own[i], np.fmax)
-        elif name != "mean" and name not in _SHARES:
-            columns[i] = _reduced(parts, own[i], _plus)
-    if histograms is None:
-        return Sums(fields, columns)
-    timed = histograms.totals().astype(np.float64)
-    timed[timed == 0] = np.nan
-    columns[names.index("mean")] = columns[names.index("total")] // timed
-    least, greatest = columns[names.index("min")], columns[names.index("max")]
-    quantiles = histograms.quantiles(np.arange(nodes), QUANTILES).T
-    for name, i in _SHARES.items():
-        columns[names.index(name)] = np.clip(quantiles[i], least, greatest)
-    durations = np.array([field.kind == "duration" for field in fields])
-    columns[durations[:, None] & np.isnan(timed)] = np.nan
+        if name not in _AVERAGES:
+            columns[i] = _reduced(parts, own[i], _FUNCTIONS.get(name, _plus))
+    joins, only = _joins(parts)
+    averages = [names.index(name) for name in _AVERAGES]
+    for at in averages:
+        columns[at, joins] = np.nan
+    histograms = _histograms(parts, joins)
+    if histograms is not None and len(joins):
+        timed = histograms.totals().astype(np.float64)
+        timed[timed == 0] = np.nan
+        columns[names.index("mean"), joins] = columns[names.index("total"), joins] // timed
+        least, greatest = (columns[names.index(name), joins] for name in ("min", "max"))
+        quantiles = histograms.quantiles(np.arange(len(joins)), QUANTILES).T
+        for name, i in _SHARES.items():
+            columns[names.index(name), joins] = np.clip(quantiles[i], least, greatest)
+    for level in parts.tree.levels:
+        alone = level[only[level] >= 0]
+        for at in averages:
+            columns[at, alone] = columns[at, only[alone]]
     return Sums(fields, columns)
+
+
+def _joins(parts: Parts) -> tuple[Array, Array]:
+    """Return the nodes of more than one part, and of each other node its only one, or -1."""
+    wholes = range(len(parts.kids))
+    several = [node for node in wholes if len(parts.kids[node]) + (parts.row[node] >= 0) > 1]
+    only = np.full(len(parts.kids), -1, np.intp)
+    for node in wholes:
+        if len(parts.kids[node]) == 1 and parts.row[node] < 0:
+            only[node] = parts.kids[node][0]
+    return np.array(several, np.intp), only
 
 
 def _plus(one: Array, other: Array) -> Array:
@@ -98,16 +111,22 @@ def _each(values: Array, starts: Array, function: Any) -> Array:
     return sums
 
 
-def _histograms(parts: Parts) -> Histograms | None:
-    """Return the histograms of all nodes, by node."""
-    table = parts.table
+def _histograms(parts: Parts, joins: Array) -> Histograms | None:
+    """Return the histograms of the nodes of more than one part, in the order of `joins`."""
+    table, tree = parts.table, parts.tree
     if not isinstance(table, Detailed) or table.detail is None:
         return None
-    found = table.detail.histograms.merged(
-        table.detail.numbers[: len(parts.node)], parts.node, len(parts.tree.name)
-    )
-    for level in parts.tree.levels:
-        found.add_up(level, parts.tree.parent[level])
+    place = np.full(len(tree.name), -1)
+    place[joins] = np.arange(len(joins))
+    own = place.copy()
+    for level in reversed(tree.levels):  # what is no join counts in the one that it is in
+        place[level] = np.where(own[level] >= 0, own[level], place[tree.parent[level]])
+    numbers, into = table.detail.numbers[: len(parts.node)], place[parts.node]
+    found = table.detail.histograms.merged(numbers[into >= 0], into[into >= 0], len(joins))
+    for level in tree.levels:
+        inner = level[own[level] >= 0]
+        above = place[tree.parent[inner]]
+        found.add_up(own[inner[above >= 0]], above[above >= 0])
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
 
 from ior.sinks.csv import quote
@@ -41,17 +42,21 @@ class BranchView(View, frozen=True, kw_only=True):
 
 
 class Branch(NamedTuple):
-    """A line: a node of the tree or, with `itself`, what it holds itself."""
+    """A line: a node of the tree or, with `itself`, what it holds itself.
+
+    It stands for so many wholes `above` the node as have no other part.
+    """
 
     node: int
     path: Path
     depth: int
     is_open: bool | None = None  # None: nothing below
     itself: bool = False
+    above: int = 0
 
 
 class Branches(msgspec.Struct, frozen=True, eq=False):
-    """The layout: the lines, and their cells as a grid."""
+    """The layout: the lines, and the cells of those in sight as a grid."""
 
     parts: Parts
     sums: Sums
@@ -77,11 +82,11 @@ def lay_out(
     sums = last.sums if known and last is not None else sums_of(parts, _keys(parts))
     held = last if last is not None and view.at and last.grid.sort == view.sort else None
     lines = tuple(_lines(parts, sums, view, held))
-    grid = _grid(parts, sums, lines, view.sort)
     cursor = _cursor(lines, view)
     page = max(1, size.rows - 1)
     top = max(0, min(view.top, cursor, len(lines) - page))
     top = max(top, cursor - page + 1)
+    grid = _grid(parts, sums, lines, (top, top + page), view.sort)
     first = max(0, min(view.first_column, len(grid.widths) - 2))
     if (top, first) != (view.top, view.first_column):
         view = replace(view, top=top, first_column=first)
@@ -98,7 +103,7 @@ def step(view: BranchView, layout: Branches, event: TabEvent) -> Step | None:
     if event.action is Action.DRILL:
         return _drill(view, layout)
     if event.action is Action.COPY:
-        row = layout.grid.rows[layout.cursor] if layout.lines else ()
+        row = layout.grid.rows[layout.cursor - view.top] if layout.lines else ()
         fields = layout.grid.table.fields
         return Step(view, copy="  ".join(map(cell, fields, row)).strip())
     change = _CHANGES.get(event.action)
@@ -115,7 +120,7 @@ def line(view: BranchView, layout: Branches, row: int) -> Line:
     if at >= len(layout.lines):
         return exactly([("", " no calls" if not layout.lines and row == 1 else "")], columns)
     styles = ("class:cursor", "class:cursor") if at == layout.cursor else ("class:key", "")
-    return row_line(grid, grid.rows[at], chosen, styles, columns)
+    return row_line(grid, grid.rows[row - 1], chosen, styles, columns)
 
 
 def export(layout: Branches) -> Iterator[str]:
@@ -135,66 +140,58 @@ def _keys(parts: Parts) -> int:
 
 def _lines(parts: Parts, sums: Sums, view: BranchView, held: Branches | None) -> Iterator[Branch]:
     rank = {} if held is None else {one.path: i for i, one in enumerate(held.lines)}
-    tree = parts.tree
+    names = [field.name for field in sums.fields]
+    by, reverse = view.sort.field, view.sort.reverse
 
-    def sorted_under(node: int) -> list[int]:
-        kids = _single(parts, tree.children(node, "calls")[0])
-        by = view.sort.field
+    def under(whole: int, path: Path, depth: int) -> list[Branch]:
+        found = {}
+        for kid in parts.kids[whole]:
+            node, above, way = kid, 0, [*path, parts.tree.name[kid]]
+            while len(parts.kids[node]) == 1 and parts.row[node] < 0:
+                node, above = parts.kids[node][0], above + 1
+                way.append(parts.tree.name[node])
+            is_open = (parts.by in _OPEN_FIRST) != (tuple(way) in view.toggled)
+            shown = is_open if parts.kids[node] else None
+            found[node] = Branch(node, tuple(way), depth, shown, above=above)
         if by == parts.by:
-            kids.sort(key=parts.text, reverse=view.sort.reverse)
+            lines = sorted(found.values(), key=lambda one: one.path, reverse=reverse)
         else:
-            known = by if by in [field.name for field in sums.fields] else "calls"
-            kids = order(sums, kids, known, reverse=view.sort.reverse)
+            known = by if by in names else "calls"
+            lines = [found[node] for node in order(sums, list(found), known, reverse=reverse)]
         if rank:
-            kids.sort(key=lambda kid: rank.get(tree.path(kid), len(rank)))
-        return kids
+            lines.sort(key=lambda one: rank.get(one.path, len(rank)))
+        return lines
 
-    def walk(node: int, depth: int) -> Iterator[Branch]:
-        for kid in sorted_under(node):
-            path = tree.path(kid)
-            inner = bool(tree.children(kid, "calls")[0])
-            is_open = (parts.by in _OPEN_FIRST) != (path in view.toggled) if inner else None
-            yield Branch(kid, path, depth, is_open)
-            if is_open:
-                if parts.row[kid] >= 0:
-                    yield Branch(kid, path, depth + 1, itself=True)
-                yield from walk(kid, depth + 1)
+    def walk(whole: int, path: Path, depth: int) -> Iterator[Branch]:
+        for one in under(whole, path, depth):
+            yield one
+            if one.is_open:
+                if parts.row[one.node] >= 0:
+                    yield Branch(one.node, one.path, depth + 1, itself=True)
+                yield from walk(one.node, one.path, depth + 1)
 
-    return walk(ROOT, 0)
+    return walk(ROOT, (), 0)
 
 
-def _single(parts: Parts, kids: list[int]) -> list[int]:
-    """Go down from wholes that hold nothing but one part."""
-    found = []
-    for kid in kids:
-        node, inner = kid, parts.tree.children(kid, "calls")[0]
-        while len(inner) == 1 and parts.row[node] < 0:
-            node = inner[0]
-            inner = parts.tree.children(node, "calls")[0]
-        found.append(node)
-    return found
-
-
-def _grid(parts: Parts, sums: Sums, lines: tuple[Branch, ...], sort: Sort) -> Grid:
+def _grid(
+    parts: Parts, sums: Sums, lines: tuple[Branch, ...], sight: tuple[int, int], sort: Sort
+) -> Grid:
+    """Return the cells of the lines in sight; bars are to the greatest of all lines."""
     fields = (Field(parts.by, "text"), *sums.fields)
     keys = _keys(parts)
     rows = []
-    for one in lines:
+    for one in lines[slice(*sight)]:
         own = parts.own(one.node) if one.itself else None
         values = sums.row(one.node) if own is None else own[keys:]
-        rows.append((_label(parts, one), *values))
+        name = ITSELF if one.itself else parts.label(one.node, one.above)
+        rows.append(("  " * one.depth + _MARKS[one.is_open] + name, *values))
     table = Table(parts.table.title, fields, tuple(rows))
-    grid = replace(arrange(table, Sort()), sort=sort)
-    return replace(grid, keys=1, bars=bars_of(table, sort, 1, grid.rows))
-
-
-def _label(parts: Parts, one: Branch) -> str:
-    tree, above = parts.tree, 0
-    node = int(tree.parent[one.node])
-    while node > ROOT and parts.row[node] < 0 and len(tree.children(node, "calls")[0]) == 1:
-        above, node = above + 1, int(tree.parent[node])
-    name = ITSELF if one.itself else parts.label(one.node, above)
-    return "  " * one.depth + _MARKS[one.is_open] + name
+    grid = replace(arrange(table, Sort()), sort=sort, keys=1)
+    bars = bars_of(table, sort, 1, grid.rows)
+    if bars is not None:
+        values_ = sums.columns[bars[0] - 1, [one.node for one in lines]]
+        bars = bars[0], float(np.nanmax(values_))
+    return replace(grid, bars=bars)
 
 
 def _cursor(lines: tuple[Branch, ...], view: BranchView) -> int:
@@ -246,9 +243,7 @@ def _all(view: BranchView, layout: Branches) -> BranchView:
     """Open everything, or where everything is open close it."""
     parts = layout.parts
     wholes = frozenset(
-        parts.tree.path(node)
-        for node in parts.under(ROOT)
-        if node != ROOT and parts.tree.children(node, "calls")[0]
+        parts.tree.path(node) for node in parts.under(ROOT) if node != ROOT and parts.kids[node]
     )
     is_open = all(one.is_open is not False for one in layout.lines)
     return replace(view, toggled=wholes if is_open == (parts.by in _OPEN_FIRST) else frozenset())
