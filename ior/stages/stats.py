@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from ior.calls import Batch, Schema
-from ior.histogram import Histogram, HistogramSnapshot
+from ior.histogram import EDGES, Array, Histogram, HistogramSnapshot, bucket_of
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import SUMS, Field, Table
 from ior.stages.by import ByProcess, check_key, keyed
@@ -43,8 +43,8 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     table's `rest` is the exact row of all keys beyond `max_keys`. Durations are None in a
     row none of whose calls has a latency (calls that never return). Calls without a file
     are in no row of `file` but in `no_file`, a row of the same fields, None without any.
-    `details` is what is behind the rows of each table, `tasks` what is known of processes
-    by pid.
+    `gap` leaves out the calls that have none; its extremes are those of its buckets. `details`
+    is what is behind the rows of each table, `tasks` what is known of processes by pid.
     """
 
     totals: Totals
@@ -52,6 +52,7 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     last_ns: int
     by: dict[str, Table]
     latency: HistogramSnapshot
+    gap: HistogramSnapshot
     no_file: tuple[Any, ...] | None = None
     details: Mapping[str, Detail] = {}
     tasks: Mapping[int, Task] = {}
@@ -113,7 +114,7 @@ class Stats(Stage):
         self._tables: dict[str, KeyedTable] = {
             name: KeyedTable(*keyed(name, config.max_keys)) for name in config.by
         }
-        self._latency = Histogram()
+        self._latency, self._gap = Histogram(), Histogram()
         self._totals = np.zeros(len(Totals.__struct_fields__), np.int64)
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -133,6 +134,10 @@ class Stats(Stage):
         sample = Sample(batch)
         self._count(batch, sample, len(batch))
         self._latency.add(sample.latency, sample.buckets)
+        gap = batch["gap_ns"]
+        counts = np.bincount(bucket_of(gap[gap >= 0]))
+        buckets = np.flatnonzero(counts)
+        self._add_gaps(buckets, counts[buckets])
         enter, latency = batch["time_ns"].view(np.int64), batch["latency_ns"]
         self._span(int(enter.min()), int((enter + np.maximum(latency, 0)).max()))
 
@@ -152,6 +157,7 @@ class Stats(Stage):
         if len(sample.latency):
             least, greatest = int(sample.bounds[0].min()), int(sample.bounds[1].max())
             self._latency.add_counts(sample.buckets, groups.latency.counts, least, greatest)
+        self._add_gaps(groups.gap.buckets.astype(np.intp), groups.gap.counts)
         self._span(groups.first_ns, groups.last_ns)
 
     def _count(self, batch: Batch, sample: Sample, calls: int) -> None:
@@ -167,6 +173,12 @@ class Stats(Stage):
             sample.latency.sum(),
             sample.gap.sum(),
         )
+
+    def _add_gaps(self, buckets: Array, counts: Array) -> None:
+        """Count gaps; of groups no extremes are known, so they are those of the buckets."""
+        if len(buckets):
+            least, greatest = int(EDGES[buckets.min()]), int(EDGES[buckets.max() + 1]) - 1
+            self._gap.add_counts(buckets, counts, least, greatest)
 
     def _span(self, first: int, last: int) -> None:
         self._first_ns = first if self._first_ns is None else min(self._first_ns, first)
@@ -184,6 +196,7 @@ class Stats(Stage):
                 last_ns=self._last_ns,
                 by={name: table.table() for name, table in self._tables.items()},
                 latency=self._latency.snapshot(),
+                gap=self._gap.snapshot(),
                 no_file=file.keyless() if file else None,
                 details={name: table.detail() for name, table in self._tables.items()},
                 tasks=keys.tasks() if isinstance(keys, ByProcess) else {},

@@ -103,6 +103,12 @@ def test_totals_are_sums_without_empty_durations(rows: list[dict[str, Any]]) -> 
     assert totals.latency_ns == sum(max(row["latency_ns"], 0) for row in rows)
     assert totals.gap_ns == sum(max(row["gap_ns"], 0) for row in rows)
     assert snapshot.latency.total == sum(row["latency_ns"] >= 0 for row in rows)
+    gaps = [row["gap_ns"] for row in rows if row["gap_ns"] >= 0]
+    assert snapshot.gap.total == len(gaps)
+    assert all(
+        count == sum(low <= gap < high for gap in gaps)
+        for low, high, count in snapshot.gap.buckets()
+    )
     assert snapshot.first_ns == 1000
     returns = [1000 + i + max(row["latency_ns"], 0) for i, row in enumerate(rows)]
     assert snapshot.last_ns == max(returns)

@@ -44,7 +44,8 @@ def showing(
 ) -> State:
     snapshot = statistics(empty=empty)
     rates = trend(*[1000] * 20, *[2000] * 5).rates()
-    seen = Overview(snapshot.totals, tuple(snapshot.by.values()), snapshot.latency, rates, False)
+    tables = tuple(snapshot.by.values())
+    seen = Overview(snapshot.totals, tables, snapshot.latency, snapshot.latency, rates, False)
     state = after(Resized(*size), Started(0, (OverviewTab("stats"),)), state=State(title="x"))
     return after(Tick(Picture(Look(seen), ledger(), SECOND)), *events, state=state)
 
@@ -101,6 +102,15 @@ def test_latencies_have_quantiles_columns_and_a_scale() -> None:
     assert found[13].split()[:3] == ["latency", "p50", "1.01"]
     assert "█" in found[17]
     assert "1us" in found[18]
+
+
+def test_gaps_stand_beside_the_latencies_where_there_is_room() -> None:
+    found = lines(showing())
+    assert found[13][40:].split()[:2] == ["gap", "p50"]
+    assert "█" in found[17][40:]
+    assert "gap" not in lines(showing(size=(60, 24)))[13]
+    latency = lines(showing(size=(200, 24)))[13]
+    assert all(name in latency[:100] for name in ("p50", "p95", "p99", "max"))
 
 
 def test_no_calls_yet() -> None:

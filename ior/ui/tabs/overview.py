@@ -35,6 +35,7 @@ _RATES = (  # label, count of the trend, total, whether it is a size
 )
 _TOP = 5  # rows of each list at least
 _HISTOGRAM = 5  # lines, with the scale
+_BOTH = 72  # columns from which on there are two histograms
 _RECENT_S, _EARLIER_S = 5, 60  # a trend compares the mean of the former with that of the latter
 
 
@@ -52,6 +53,7 @@ class Overview(msgspec.Struct, frozen=True, eq=False):
     totals: Totals
     tables: tuple[Table, ...]
     latency: HistogramSnapshot
+    gap: HistogramSnapshot
     rates: Mapping[str, tuple[float, ...]]
     filtered: bool
 
@@ -108,7 +110,9 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
             return None
         tables = tuple(found.by[key] for key in NAMES if key in found.by)
         filtered = sight.where is not None or sight.window.span_s > 0
-        return Overview(found.totals, tables, found.latency, sight.trend.rates(), filtered)
+        return Overview(
+            found.totals, tables, found.latency, found.gap, sight.trend.rates(), filtered
+        )
 
     def arrange(
         self,
@@ -270,30 +274,42 @@ def _item(table: Table, row: tuple[Any, ...], metric: str, room: int, *, here: b
 
 
 def _histogram(layout: OverviewLayout, row: int) -> Line:
-    """Draw the latencies: a heading with quantiles, columns of calls, and their scale."""
+    """Draw the latencies and, where there is room, the gaps beside them."""
     seen, columns = layout.seen, layout.size.columns
+    shown = [("latency", seen.latency), ("gap", seen.gap)][: 2 if columns >= _BOTH else 1]
+    line: Line = []
+    for i, (name, histogram) in enumerate(shown):
+        last = i == len(shown) - 1
+        wide = columns - i * (columns // 2) if last else columns // 2
+        line += exactly(_distribution(name, histogram, row, wide - 1), wide - (not last))
+        if not last:
+            line.append(("class:heading" if row == 0 else "", " "))
+    return line
+
+
+def _distribution(name: str, histogram: HistogramSnapshot, row: int, cells: int) -> Line:
+    """Draw a line of a histogram: a heading with quantiles, columns of calls, their scale."""
     if row == 0:
-        parts = [
-            f"{name} {format_duration(seen.latency.quantile(q) or 0)}" for name, q in _QUANTILES
-        ]
-        gap = seen.totals.gap_ns / max(1, seen.totals.calls)
-        text = f" latency  {'  '.join(parts)}  mean gap {format_duration(gap)}"
-        return exactly([("class:heading", text)], columns, "class:heading")
-    counts = of_histogram(seen.latency).latency
+        parts = [f"{name} {format_duration(histogram.quantile(q) or 0)}" for name, q in _QUANTILES]
+        while len(parts) > 1 and len(name) + 2 + len("  ".join(parts)) > cells:
+            del parts[-2]
+        text = f" {name}  {'  '.join(parts)}"
+        return exactly([("class:heading", text)], cells, "class:heading")
+    counts = of_histogram(histogram).latency
     used = np.flatnonzero(counts)
     if not len(used):
-        return exactly([], columns)
+        return []
     first, steps = int(used[0]), int(used[-1] - used[0]) + 1
-    wide = max(1, min(7, (columns - 2) // steps))
+    wide = max(1, min(7, (cells - 1) // steps))
     if row == _HISTOGRAM:
         every = -(-6 // wide)  # steps to a label
         labels = range(first, first + steps, every)
         scale = "".join(f"{written(EDGES[step]):<{every * wide}}" for step in labels)
-        return exactly([("class:rest", f" {scale}")], columns)
+        return [("class:rest", f" {scale}"[:cells])]
     high = _HISTOGRAM - 1
     share = counts[first : first + steps] / counts.max()
     text = columns_of(share.tolist(), high, row - 1, wide)
-    return exactly([("class:bar", f" {text}")], columns)
+    return [("class:bar", f" {text}"[:cells])]
 
 
 _QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
