@@ -19,6 +19,8 @@ from prompt_toolkit.input.ansi_escape_sequences import REVERSE_ANSI_SEQUENCES
 from prompt_toolkit.keys import Keys
 from pyte.screens import Char
 
+from ior.cli import overrides
+from ior.cli.prepare import read
 from ior.host.tail import Tail
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
@@ -77,8 +79,20 @@ class Turned:
 
 
 @functools.cache
+def demonstration() -> tuple[Run, PipelineSpec]:
+    """Run what `ior tui --demo` shows for its first ten seconds."""
+    keys = {"profile": "moving", "rate": 0.0, "calls": 10 * overrides.DEMO_RATE}
+    spec = overrides.replace_source(read("tui"), "synthetic", keys)
+    run = Run(build(spec))
+    anyio.run(run.run)
+    return run, spec
+
+
+@functools.cache
 def ended(of: str) -> tuple[Run, PipelineSpec]:
     """Run the pipeline on such calls to its end."""
+    if of == "demo":
+        return demonstration()
     spec = parse(PIPELINE.format(of), directory=Path(__file__).parent, label="scenes.toml")
     run = Run(build(spec))
     anyio.run(run.run)
