@@ -30,6 +30,7 @@ from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
 from ior.pipeline.spec import PipelineSpec
 from ior.text import sanitise
+from ior.ui.advice import advice
 from ior.ui.endings import either, signals
 from ior.ui.errands import Errands
 from ior.ui.events import Ended, Event, PeriodBegun, Picture, Said, Started, Tick
@@ -334,7 +335,8 @@ class Session:
         self._open()
         self._errands.ended()
         said = "" if self.error is None else str(self.error) or type(self.error).__name__
-        self.dispatch(Ended(self._picture(), said))
+        helps = () if self.run.started.is_set() else advice(self.error)
+        self.dispatch(Ended(self._picture(), said, helps))
 
     def _open(self) -> None:
         if self.state.started_ns is None:

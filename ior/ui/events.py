@@ -65,10 +65,14 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The run is over; the picture is the last. `error` is why it failed, "" if it did not."""
+    """The run is over; the picture is the last. `error` is why it failed, "" if it did not.
+
+    `advice` are commands that help if it could not begin, each with what it is for.
+    """
 
     picture: Picture
     error: str = ""
+    advice: tuple[tuple[str, str], ...] = ()
 
 
 class PromptEdited(msgspec.Struct, frozen=True):

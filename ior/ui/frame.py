@@ -223,11 +223,24 @@ def body(state: State, row: int) -> Line:
     """Return one line between head and foot: of the tab, or of what stands in its place."""
     if state.small:
         return _notice(state, row)
+    if state.advice and state.over is None:
+        return _advice(state, row)
     front = state.front
     if front is None or state.layout is None:
         said = "" if row or state.picture is None else " nothing to see here yet"
         return exactly([("", said)], state.columns)
     return front.tab.line(front.view, state.layout, row)
+
+
+def _advice(state: State, row: int) -> Line:
+    """Return one line of what is said where a run could not begin; why stands under it."""
+    if row == 1:
+        return exactly([("class:value", " Nothing is traced. What helps:")], state.columns)
+    at = row - 3
+    if not 0 <= at < len(state.advice):
+        return exactly([], state.columns)
+    command, use = state.advice[at]
+    return exactly([("class:key", f"   {command:<18}"), ("", use)], state.columns)
 
 
 def _notice(state: State, row: int) -> Line:

@@ -67,10 +67,10 @@ def _reduced(state: State, event: Event) -> State:
             looks: tuple[Look | None, ...] = (None,) * len(tabs)
             state = replace(state, phase=Phase.RUNNING, started_ns=now_ns)
             return replace(state, tabs=tabs, tab=0, views=views, looks=looks)
-        case Ended(picture, error):
+        case Ended(picture, error, advice):
             phase = Phase.FAILED if error else Phase.ENDED
             state = _seen(state, picture)
-            return replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
+            return replace(state, phase=phase, error=error, ended_ns=picture.now_ns, advice=advice)
         case Pressed(action, nth):
             return _pressed(state, event, action, nth)
         case Clicked():

@@ -94,6 +94,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Noted, ...] = ()  # the latest messages, oldest first
     noted: int = 0  # how many messages there ever were
     error: str = ""
+    advice: tuple[tuple[str, str], ...] = ()  # where it could not begin: commands that help
     recording: str = ""  # where to, while there is one
     read_only: bool = False  # neither recordings nor exports
     wish: Wish | None = None  # to be done now, once

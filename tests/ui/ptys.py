@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pexpect
@@ -24,11 +24,14 @@ class Pty:
     The shell prints the terminal's settings before and after, and the exit code.
     """
 
-    def __init__(self, *arguments: str, columns: int = 80, rows: int = 24) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 80, rows: int = 24, within: Sequence[str] = ()
+    ) -> None:
+        """Run ior by the command `within`, or by itself."""
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.sent = b""
-        line = shlex.join([sys.executable, "-m", "ior", "tui", *arguments])
+        line = shlex.join([*within, sys.executable, "-m", "ior", "tui", *arguments])
         script = f"stty -g; {line}; echo code=$?; stty -g"
         self.child = pexpect.spawn(
             "/bin/sh", ["-c", script], dimensions=(rows, columns), cwd=ROOT, echo=False

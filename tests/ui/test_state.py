@@ -274,7 +274,8 @@ def test_the_column_that_rows_go_by_has_bars() -> None:
 
 
 EVENTS = st.one_of(
-    st.sampled_from(Action).map(Pressed),
+    # But for what shows no table: its pictures are others.
+    st.sampled_from([a for a in Action if a is not Action.SWITCHES]).map(Pressed),
     st.builds(Resized, st.integers(1, 250), st.integers(1, 80)),
     st.builds(Clicked, st.integers(0, 250), st.integers(0, 80)),
     st.builds(lambda s, n: Tick(picture(s, rows=n)), st.integers(0, 9), st.integers(0, 60)),
