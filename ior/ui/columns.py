@@ -36,7 +36,8 @@ def rates(
     seconds = (now_ns - then_ns) / 10**9
     if seconds <= 0:
         return {}
-    return {row[0]: (row[at] - before.get(row[0], 0)) / seconds for row in table.rows}
+    known = ((row[0], row[at]) for row in table.rows if row[at] is not None)
+    return {key: (calls - (before.get(key) or 0)) / seconds for key, calls in known}
 
 
 def detailed(

@@ -23,6 +23,7 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
+from ior.sources.bpf.totals import KernelSnapshot, Totals
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell, joined
 from ior.stages.history import History, HistorySnapshot
@@ -165,6 +166,12 @@ class Sight:
         """Return the calls that have not returned; None where no source knows them."""
         return in_flight(map(self._run.snapshot, self._nodes.sources))
 
+    def totals(self) -> Totals:
+        """Return what the kernel counts of syscalls that are not recorded whole."""
+        found = map(self._run.snapshot, self._nodes.sources)
+        some = [answer.totals for answer in found if isinstance(answer, KernelSnapshot)]
+        return some[0] if len(some) == 1 else Totals(())
+
     def calls_by_syscall(self) -> dict[str, int] | None:
         """Return how many calls a `stats` node has counted of each syscall; None without one."""
         stats = self._nodes.first(Stats)
@@ -173,7 +180,8 @@ class Sight:
             return None
         table = snapshot.by["syscall"]
         at = [field.name for field in table.fields].index("calls")
-        return {row[0]: row[at] for row in table.rows}
+        counted = {one.syscall: one.calls for one in self.totals().counted}
+        return {row[0]: row[at] for row in table.rows} | counted
 
     def rows(self) -> StreamSnapshot | None:
         """Return the retained rows, unfiltered; None without a `stream` stage."""

@@ -24,6 +24,7 @@ def term_of(grid: Grid, row: int) -> str | None:
     values = {field.name: value for field, value in zip(grid.table.fields, key, strict=False)}
     if "pid" in values:
         values = {"pid": values["pid"]}  # the command's name is only the last that it had
+    values.pop("sampled", None)  # how much of a syscall is recorded says nothing of a call
     term = " and ".join(f"{name} == {literal(value)}" for name, value in values.items())
     try:
         compile_filter(term)

@@ -7,12 +7,15 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ptys import Pty
+
+from ior import syscalls
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
@@ -45,6 +48,52 @@ def test_the_count_on_the_screen_is_that_of_the_books(tmp_path: Path) -> None:
     assert ledger["kernel"]["lost"] == 0
     assert ledger["calls"] == reads
     assert reads >= READS
+
+
+def test_what_is_only_counted_is_on_the_screen_with_a_sign(tmp_path: Path) -> None:
+    books, line = tmp_path / "books.json", ("--syscalls", "read", "--sample", "read=0")
+    with Pty("--ledger", str(books), *line, "--", *DD) as pty:
+        pty.see("the run has ended; q leaves")
+        pty.child.send("3")
+        lines = pty.see("counted only")
+        row = next(line for line in lines if line.startswith("read "))
+        calls = int(row.split()[3].replace(",", ""))
+        assert row.split()[1:3] == ["counted", "only"]
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+    ledger = json.loads(books.read_bytes())
+    assert ledger["closed"] is True
+    assert ledger["kernel"]["counted_only"] == calls >= READS
+    assert ledger["calls"] == ledger["kernel"]["attempted"] == 0
+
+
+FUTEXES = """
+import ctypes, threading
+libc, word = ctypes.CDLL(None), ctypes.c_int(0)
+for _ in range(3000):
+    libc.syscall({nr}, ctypes.byref(word), 1, 1, 0, 0, 0)
+"""
+
+
+def test_futexes_are_only_counted_unless_asked_for(tmp_path: Path) -> None:
+    program = FUTEXES.format(nr=syscalls.table().nr("futex"))
+    command = ("--", sys.executable, "-I", "-S", "-c", program)
+    books = tmp_path / "books.json"
+    counts = []
+    for options in ((), ("--syscalls", "futex")):
+        with Pty("--ledger", str(books), *options, *command) as pty:
+            pty.see("the run has ended; q leaves")
+            pty.child.send("3")
+            lines = pty.wait(lambda lines: any(line.startswith("futex ") for line in lines))
+            row = next(line for line in lines if line.startswith("futex "))
+            counts.append(int(row.replace("counted only", "").split()[1].replace(",", "")))
+            assert ("counted only" in row) == (not options)
+            pty.child.send("q")
+            assert pty.leave() == (0, "")
+        kernel = json.loads(books.read_bytes())["kernel"]
+        assert (kernel["counted_only"] >= 3000) == (not options)
+    assert counts[0] >= 3000
+    assert counts[1] >= 3000
 
 
 def seconds_to_first_numbers() -> float:

@@ -66,13 +66,17 @@ class Totals(msgspec.Struct, frozen=True):
     counted: tuple[Counted, ...]
     standing: Standing = Standing.EXACT
 
+    @property
+    def available(self) -> bool:
+        """Whether they are totals of what the pipeline asks for."""
+        return self.standing is not Standing.UNAVAILABLE
+
     def table(self) -> Table:
         """Return them as a table; without values where they are not available."""
-        fields = (Field("syscall", "text"), Field("recorded", "text"), *VALUES)
+        fields = (Field("syscall", "text"), Field("sampled", "text"), *VALUES)
         empty = (None,) * len(VALUES)
-        known = self.standing is not Standing.UNAVAILABLE
         rows = tuple(
-            (one.syscall, sampling.label(one.rate), *(one.values() if known else empty))
+            (one.syscall, sampling.label(one.rate), *(one.values() if self.available else empty))
             for one in self.counted
         )
         return Table(", ".join(filter(None, ("Kernel totals", self.standing.value))), fields, rows)

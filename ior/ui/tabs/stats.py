@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from msgspec.structs import replace
 
 from ior.snapshots import Snapshot, Table
+from ior.sources.bpf.totals import Totals
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.ui.columns import detailed, rates
 from ior.ui.flame import drawn
@@ -20,6 +21,7 @@ from ior.ui.parts import GROUPINGS, Parts, parts_of
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs import area, branches, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
+from ior.ui.tabs.counted import signed, with_counted
 from ior.ui.tabs.flame import FlameView
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
@@ -86,10 +88,17 @@ class StatsTab(TableTab):
         seen = self._seen
         if span_ns:
             seen = deque([(sight.now_ns - span_ns, {})])
-        known = span_ns > 0 or sight.where is None
-        late = rates(table, sight.now_ns, seen) if known else {}
+        totals, detail = self.totals(sight), found.details.get(self.key)
+        known = span_ns == 0 and sight.where is None and totals.available
+        table, detail = with_counted(table, detail, totals, known=known)
+        timed = span_ns > 0 or sight.where is None
+        late = rates(table, sight.now_ns, seen) if timed else {}
         tasks = whole.tasks if isinstance(whole, StatsSnapshot) else found.tasks
-        return detailed(table, found.details.get(self.key), late, tasks)
+        return signed(detailed(table, detail, late, tasks), totals, known=known)
+
+    def totals(self, sight: Sight) -> Totals:  # noqa: ARG002 (not of files and processes)
+        """Return what the kernel counts, by the key of the table."""
+        return Totals(())
 
     def table(self, snapshot: Snapshot) -> Table | None:
         """Pick the table."""
@@ -181,6 +190,10 @@ class SyscallsTab(StatsTab):
     """What is asked of the kernel."""
 
     key = "syscall"
+
+    def totals(self, sight: Sight) -> Totals:
+        """Return what the kernel counts of syscalls that are not recorded whole."""
+        return sight.totals()
 
 
 class FilesTab(StatsTab):
