@@ -247,10 +247,21 @@ def numbers(call: Call) -> Iterator[tuple[str, int | bool | None]]:
             yield about.column, column(call, about)
 
 
+MOVE = {
+    *("read", "readv", "pread64", "preadv", "preadv2", "recvfrom", "recvmsg", "getrandom"),
+    *("getdents", "getdents64", "getcwd", "readlink", "readlinkat", "mq_timedreceive", "msgrcv"),
+    *("getxattr", "lgetxattr", "fgetxattr", "getxattrat", "listxattr", "llistxattr"),
+    *("flistxattr", "listxattrat", "process_vm_readv", "sched_getaffinity"),
+    *("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendto", "sendmsg"),
+    *("copy_file_range", "sendfile", "splice", "tee", "vmsplice", "process_vm_writev"),
+}
+"""The calls whose return is how many bytes they moved."""
+
+
 def moved(call: Call) -> int:
     """Return how many bytes a call moved, by the class of the syscall and what it asked for."""
     ret = max(call.ret or 0, 0)
-    if syscalls.table().by_name[call.name].byte_class == "-":
+    if call.name not in MOVE:
         return 0
     if call.name in ("recvfrom", "recvmsg"):
         flags = number(call.arguments[3 if call.name == "recvfrom" else 2]) or 0

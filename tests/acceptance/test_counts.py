@@ -85,6 +85,9 @@ def test_a_ring_that_is_too_small_loses_and_counts_every_call(
     assert kernel["lost"] > 0
     assert squeezed.books["closed"] is True
     assert f"{kernel['lost']:,} records in the kernel's ring" in squeezed.err
+    lost, attempted = (f"{kernel[key]:,}" for key in ("lost", "attempted"))
+    said = f"{lost} of {attempted} records lost in the kernel's ring"
+    assert said in squeezed.err.splitlines()[-1]
     shown = report(squeezed.err)["Files"]
     assert 0 < number(shown["/dev/zero"]["calls"]) < MILLION
 

@@ -52,6 +52,17 @@ def test_the_commands_own_output_is_on_stderr(tmp_path: Path, tree: Path) -> Non
     assert b"total" not in done.out
 
 
+def test_times_are_of_the_wall_clock_if_asked_for(tmp_path: Path) -> None:
+    line = ("run", "plain", "--set", "csv.time=wall", "--syscalls", "execve")
+    before = time.time_ns()
+    done = ior(tmp_path, *line, "--", "true")
+    assert done.code == 0, done.err
+    (row,) = done.rows
+    assert (
+        before < int(row["time_ns"]) < int(row["time_ns"]) + int(row["latency_ns"]) < time.time_ns()
+    )
+
+
 def test_a_failing_command_passes_its_status_on(tmp_path: Path) -> None:
     done = ior(tmp_path, "run", "plain", "--", "ls", "-l", "/no/such/place")
     assert done.code == 2

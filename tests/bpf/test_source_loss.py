@@ -97,8 +97,11 @@ static void *works(void *number) {
 	sprintf(name, "file-%ld", (long)number);
 	int fd = open(name, O_RDWR | O_CREAT, 0600);
 	prctl(PR_SET_NAME, name);
-	for (int i = 0; i < 6000; i++)
+	for (int i = 0; i < 6000; i++) {
 		syscall(i % 2 ? SYS_pread64 : SYS_pwrite64, fd, bytes, i % 97 + 1, i);
+		if (i % 600 == 0)
+			usleep(1000); /* so that a ring that was full is read */
+	}
 	return NULL;
 }
 int main(int argc, char **argv) {
@@ -137,10 +140,18 @@ def check_consistent(rows: list[dict[str, Any]], folder: Path) -> None:
             assert two["gap_ns"] == (two["time_ns"] - end if followed else None)
 
 
+def jumps(rows: list[dict[str, Any]]) -> int:
+    """Return how often a thread's rows go on behind a call that is missing."""
+    threads = {row["tid"]: [r["offset"] for r in rows if r["tid"] == row["tid"]] for row in rows}
+    return sum(
+        one + 1 != two for offsets in threads.values() for one, two in itertools.pairwise(offsets)
+    )
+
+
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_ring_of_one_page_loses_and_never_mispairs(tmp_path: Path, pairing: str) -> None:
-    page, kept = os.sysconf("SC_PAGESIZE"), list[dict[str, Any]]()
-    for _ in range(10):  # how much gets through is the scheduler's affair
+    page, kept, jumped = os.sysconf("SC_PAGESIZE"), list[dict[str, Any]](), 0
+    for _ in range(20):  # how much gets through is the scheduler's affair
         traced = program(
             BUSY, str(tmp_path), pairing=pairing, ring_size=page, syscalls=["pread64", "pwrite64"]
         )
@@ -154,10 +165,11 @@ def test_a_ring_of_one_page_loses_and_never_mispairs(tmp_path: Path, pairing: st
         check_consistent(rows, tmp_path)
         assert set(traced.causes) <= {"lost", "in flight at end"}
         kept += rows
-        if len(kept) > 50:
+        jumped += jumps(rows)
+        if len(kept) > 50 and jumped > 5:
             break
     assert len(kept) > 50
-    assert any(row["gap_ns"] is None for row in kept)
+    assert jumped > 5
 
 
 @pytest.mark.parametrize("pairing", MODES)

@@ -307,6 +307,7 @@ def test_a_lost_name_is_unknown_counted_and_announced_again(tree: Path, pairing:
     later = traced.after(2)
     assert [r["file"] for r in later] == [p for p in truth[::360] for _ in range(3)]
     assert {r["file_state"] for r in later} == {""}
+    assert {r["asked"] for r in later} == {""}, "the path that was asked for is known again, too"
 
 
 def test_the_budget_of_the_configuration_holds_over_a_walk(

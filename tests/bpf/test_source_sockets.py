@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,6 +244,41 @@ def test_what_failed_shows_the_address_that_was_given(pairing: str, probe_reads:
     )
 
 
+FRESH = r"""
+/* The address is in memory that nobody has touched. */
+int main(int argc, char **argv) {
+	for (int i = 0; i < 2; i++) {
+		int file = open(argv[1], O_RDONLY), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		void *address = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+		if (i)
+			syscall(SYS_sendto, fd, "x", 1, 0, address, 12);
+		else
+			syscall(SYS_connect, fd, address, 12);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
+def test_an_address_that_is_not_resident_is_read_at_exit(
+    tmp_path: Path, pairing: str, probe_reads: bool
+) -> None:
+    (tmp_path / "address").write_bytes(b"\1\0/no/such/x")
+    traced = program(
+        FRESH,
+        str(tmp_path / "address"),
+        pairing=pairing,
+        probe_reads=probe_reads,
+        families=["Network"],
+    )
+    rows = [(r["syscall"], r["asked"], r["errno"]) for r in traced.of("connect", "sendto")]
+    assert rows == [
+        ("connect", "unix /no/such/x", "ENOENT"),
+        ("sendto", "unix /no/such/x", "ENOENT"),
+    ]
+
+
 AGAIN = """
 # A peer's place in memory, and its address's, are used again at once for the next one.
 client = socket(AF_UNIX, SOCK_DGRAM)
@@ -256,15 +292,24 @@ for turn in range(200):
     server.close()
     client.close()
     client = socket(AF_UNIX, SOCK_DGRAM)
+# The same socket with one peer after the other, which differ in their port alone.
+client = socket(AF_INET, SOCK_DGRAM)
+client.bind(("127.0.0.1", 0))
+for turn in range(200, 210):
+    server = socket(AF_INET, SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    client.connect(server.getsockname())
+    os.write(client.fileno(), b"x")
+    tell(turn, "udp", client)
 """
 
 
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_name_never_outlives_its_socket(pairing: str) -> None:
     traced = of_python(AGAIN, pairing, probe_reads=False)
-    rows = [r["file"] for r in traced.of("write") if "unix" in r["file"]]
+    rows = [r["file"] for r in traced.of("write") if r["file"].startswith(("unix", "udp"))]
     assert rows == list(traced.facts().values())
-    assert len(rows) == 200
+    assert len(rows) == 210
 
 
 PIPES = r"""

@@ -59,6 +59,7 @@ def test_descendants_are_seen_from_their_first_call_to_their_last(pairing: str) 
 
 THREADS = r"""
 static void *short_lived(void *name) {
+	syscall(SYS_getppid);
 	prctl(PR_SET_NAME, name);
 	syscall(SYS_getppid);
 	return NULL;
@@ -74,6 +75,10 @@ int main(int argc, char **argv) {
 		pthread_join(threads[i], NULL);
 	prctl(PR_SET_NAME, "renamed");
 	syscall(SYS_getppid);
+	FILE *comm = fopen("/proc/self/comm", "w");
+	fputs("written", comm);
+	fclose(comm);
+	syscall(SYS_getppid);
 	return 0;
 }
 """
@@ -83,10 +88,14 @@ int main(int argc, char **argv) {
 def test_threads_have_their_own_names(pairing: str) -> None:
     traced = program(THREADS, pairing=pairing, syscalls=["getppid", "exit"])
     calls = traced.of("getppid")
-    assert {r["comm"] for r in calls} == {*(f"short-{i}" for i in range(100)), "renamed"}
     assert len({r["pid"] for r in calls}) == 1
-    threads = {r["tid"]: r["comm"] for r in calls[:-1]}
-    assert {r["tid"]: r["comm"] for r in traced.of("exit")} == threads
+    named: dict[int, list[str]] = {}
+    for row in calls:
+        named.setdefault(row["tid"], []).append(row["comm"])
+    assert named.pop(calls[0]["pid"]) == ["renamed", "written"]
+    assert {tuple(comms[1:]) for comms in named.values()} == {(f"short-{i}",) for i in range(100)}
+    assert len({comms[0] for comms in named.values()}) == 1, "of the thread that made them"
+    assert {r["tid"]: r["comm"] for r in traced.of("exit")} == {t: n[-1] for t, n in named.items()}
 
 
 @pytest.mark.parametrize("pairing", MODES)
@@ -154,10 +163,15 @@ SERVER = r"""
 static int go[2];
 static void *works(void *name) {
 	char byte;
+	pthread_t more;
 	prctl(PR_SET_NAME, name);
 	syscall(SYS_read, go[0], &byte, 1);
 	for (int i = 0; i < 10; i++)
 		syscall(SYS_access, name, 0);
+	if (!strcmp(name, "/thread-1")) {
+		pthread_create(&more, NULL, works, "/of-thread-1");
+		pthread_join(more, NULL);
+	}
 	return NULL;
 }
 int main(int argc, char **argv) {
@@ -218,7 +232,7 @@ def serve(pairing: str, *, by: str = "pid", follow_forks: bool = False) -> Count
             wanted = thread_called(child.pid, "/thread-1")
         stdin = child.stdin
         traced = trace(
-            **{by: wanted},
+            **{by.rpartition(" ")[2]: wanted},
             follow_forks=follow_forks,
             on_start=lambda _: stdin.close(),
             pairing=pairing,
@@ -229,19 +243,25 @@ def serve(pairing: str, *, by: str = "pid", follow_forks: bool = False) -> Count
 
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_pid_is_all_its_threads_and_not_its_children(pairing: str) -> None:
-    parts = ("/thread-1", "/thread-2", "/thread-3", "/main")
+    parts = ("/thread-1", "/of-thread-1", "/thread-2", "/thread-3", "/main")
     assert serve(pairing) == dict.fromkeys(parts, 10)
 
 
 @pytest.mark.parametrize("pairing", MODES)
 def test_follow_forks_takes_descendants_that_ran_before(pairing: str) -> None:
-    parts = ("/thread-1", "/thread-2", "/thread-3", "/main", "/child", "/grandchild", "/new-child")
+    parts = ("/thread-1", "/of-thread-1", "/thread-2", "/thread-3", "/main")
+    parts += ("/child", "/grandchild", "/new-child")
     assert serve(pairing, follow_forks=True) == dict.fromkeys(parts, 10)
 
 
 @pytest.mark.parametrize("pairing", MODES)
 def test_a_tid_is_one_thread(pairing: str) -> None:
     assert serve(pairing, by="tid") == {"/thread-1": 10}
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_the_tid_of_a_process_is_its_first_thread(pairing: str) -> None:
+    assert serve(pairing, by="the first tid") == {"/main": 10}
 
 
 def test_a_tid_is_the_number_that_the_caller_sees() -> None:
@@ -297,6 +317,22 @@ def test_a_target_that_dies_while_probes_attach_ends_the_run(
         monkeypatch.setattr(Target, "mark_before", killed)
         traced = trace(pid=child.pid)
     assert traced.rows == []
+
+
+def test_a_thread_that_dies_while_probes_attach_is_no_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with subprocess.Popen([compiled(PAUSES)]) as child:
+        after = Target.mark_after
+
+        def killed(self: Target, loaded: object) -> None:
+            child.kill()
+            child.wait()
+            after(self, loaded)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Target, "mark_after", killed)
+        with pytest.raises(NoSuchTarget, match=str(child.pid)):
+            trace(tid=child.pid)
 
 
 def test_ior_itself_is_never_seen(tmp_path: Path) -> None:
