@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from ior import syscalls
 from ior.errors import FilterError
 from ior.expr import Predicate, compile_filter
 from ior.ui.grid import Grid, key_of
@@ -31,6 +33,65 @@ def term_of(grid: Grid, row: int) -> str | None:
     except FilterError:
         return None
     return term
+
+
+class NoTerm(ValueError):
+    """Why no filter says what a cell shows."""
+
+
+def cell_term(grid: Grid, row: int, column: int) -> str:
+    """Return the filter for what a cell shows: of its row, the calls that it speaks of.
+
+    Of a duration those that took as long or longer (of the least: as short or shorter), of
+    errors those that failed, of bytes those that moved some; of what names a row the value; of
+    anything else the whole row. Raises NoTerm where no filter says it.
+    """
+    fields = grid.table.fields
+    whole = term_of(grid, row)
+    if 0 < column < grid.keys:
+        return _checked(f"{fields[column].name} == {literal(grid.rows[row][column])}")
+    if whole is None:
+        raise NoTerm(
+            f"a row of this table is no filter: '{fields[0].name}' is not a field of calls"
+        )
+    value, field = grid.rows[row][column], fields[column]
+    if column < grid.keys or field.name not in _ASKS:
+        return whole
+    if not value:
+        raise NoTerm(f"no filter by '{field.name}': there is nothing")
+    asked = _ASKS[field.name](value)
+    return whole if not asked else _checked(f"{whole} and {asked}")
+
+
+def _checked(term: str) -> str:
+    try:
+        compile_filter(term)
+    except FilterError as error:
+        raise NoTerm(f"no filter by this cell: {error}") from None
+    return term
+
+
+def _moving(*classes: str) -> Callable[[Any], str]:
+    """Return the calls that moved bytes in one direction."""
+
+    def asked(_: Any) -> str:
+        calls = syscalls.table().by_nr.values()
+        names = sorted(call.name for call in calls if call.byte_class in classes)
+        return f"bytes > 0 and syscall in [{', '.join(names)}]"
+
+    return asked
+
+
+_LONGEST = ("mean", "p50", "p95", "p99", "max")
+_ASKS: dict[str, Callable[[Any], str]] = {
+    "errors": lambda _: "is_error",
+    "bytes": lambda _: "bytes > 0",
+    "read": _moving("read", "transfer"),
+    "written": _moving("write", "transfer"),
+    "min": lambda ns: f"latency <= {int(ns)}ns",
+    **dict.fromkeys(_LONGEST, lambda ns: f"latency >= {int(ns)}ns"),
+}
+"""What a cell of a column asks for beside its row."""
 
 
 def literal(value: Any) -> str:

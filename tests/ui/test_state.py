@@ -162,9 +162,15 @@ def test_paging_moves_by_what_is_visible() -> None:
     assert view(after(Action.PAGE_UP, Action.PAGE_UP, state=state)).cursor == 0
 
 
-def test_columns_scroll_and_stop_at_the_last() -> None:
-    state = running(*[Action.RIGHT] * 50)
-    assert view(state).first_column == len(FIELDS) - 2
+def test_the_cell_cursor_takes_the_columns_along_and_stops_at_the_last() -> None:
+    state = running()
+    for column in range(len(FIELDS)):
+        shown_ = columns_shown(layout(state).grid, view(state).first_column, 80)
+        assert view(state).column == column
+        assert column in dict(shown_)
+        state = after(Action.RIGHT, state=state)
+    assert view(state).column == len(FIELDS) - 1
+    assert view(after(*[Action.LEFT] * 50, state=state)).column == 0
     assert view(after(*[Action.LEFT] * 50, state=state)).first_column == 0
 
 

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from ior.sinks.csv import quote
 from ior.snapshots import Field, Table
+from ior.ui.drawing import fitting, heading_line, row_line
 from ior.ui.grid import Grid, Sort, arrange, bars_of, cell
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import Parts
 from ior.ui.sums import Sums, order, sums_of
 from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent, View
-from ior.ui.tabs.table import fitting, heading_line, row_line
 from ior.ui.terms import literal
 from ior.ui.tree import ROOT, Path
 from ior.ui.widgets import Line, exactly

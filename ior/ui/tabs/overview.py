@@ -22,7 +22,7 @@ from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.tabs.latency import written
 from ior.ui.tabs.stats import NAMES
-from ior.ui.terms import term_of
+from ior.ui.terms import NoTerm, cell_term
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count, format_duration, format_rate, format_size
 
@@ -84,7 +84,13 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
     wheel = 1
     begin = OverviewView()
     keys: ClassVar[tuple[Key, ...]] = (
-        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row as well"),
+        Key(
+            Action.DRILL,
+            ("enter",),
+            "Enter",
+            "drill in",
+            "filter by the row, by its errors or bytes",
+        ),
         Key(Action.METRIC, ("m",), "m", "top by", "lists by calls, time, bytes, errors"),
         Key(Action.UP, ("up", "k"), "Up k", "", "one row up"),
         Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down"),
@@ -178,8 +184,12 @@ def _top(table: Table, metric: str, rows: int) -> Table:
 def _drill(view: OverviewView, layout: OverviewLayout) -> Step:
     if not layout.tops or not layout.tops[view.column].rows:
         return Step(view)
-    term = term_of(arrange(layout.tops[view.column], Sort()), view.row)
-    return Step(view, term=term or "")
+    top = layout.tops[view.column]
+    column = [field.name for field in top.fields].index(view.metric)
+    try:
+        return Step(view, term=cell_term(arrange(top, Sort()), view.row, column))
+    except NoTerm as why:
+        return Step(view, str(why))
 
 
 def _clicked(view: OverviewView, layout: OverviewLayout, column: int, row: int) -> Step | None:

@@ -10,16 +10,13 @@ from msgspec.structs import replace
 
 from ior.sinks.csv import quote
 from ior.snapshots import Snapshot, Table
-from ior.ui.bars import bar
-from ior.ui.grid import Grid, Sort, arrange, cell, columns_shown, find, key_of, padded
+from ior.ui.drawing import BAR, GAP, fitting, heading_line, is_barred, row_line
+from ior.ui.grid import Grid, Sort, arrange, cell, find, key_of
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Sight
 from ior.ui.tabs.abc import Clicked, Size, Step, Tab, TabEvent, View
-from ior.ui.terms import term_of
+from ior.ui.terms import NoTerm, cell_term
 from ior.ui.widgets import Line, exactly
-
-_GAP = "  "
-_BAR, _BARS_FROM = 6, 70  # cells of a bar; columns from which on there are bars
 
 
 class TableView(View, frozen=True, kw_only=True):
@@ -27,6 +24,7 @@ class TableView(View, frozen=True, kw_only=True):
 
     sort: Sort = Sort()
     first_column: int = 0  # of those that scroll
+    column: int = 0  # of the cell under the cursor; the first stands for the row
     cursor: int = 0
     anchor: tuple[Any, ...] | None = None  # the row that the cursor stays on
     top: int = 0
@@ -48,13 +46,19 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     """Shows the `index`-th table of what `node` answers."""
 
     keys: ClassVar[tuple[Key, ...]] = (
-        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row as well"),
+        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row or cell as well"),
         Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
         Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
         Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),
         *SCROLL,
-        Key(Action.LEFT, ("left", "h"), "Left h", "", "scroll the columns to the left"),
-        Key(Action.RIGHT, ("right", "l"), "Right l", "", "scroll the columns to the right"),
+        Key(Action.LEFT, ("left", "h"), "Left h", "", "to the cell on the left"),
+        Key(
+            Action.RIGHT,
+            ("right", "l"),
+            "Right l",
+            "",
+            "to the cell on the right",
+        ),
     )
     exports = "csv"
     begin = TableView()
@@ -122,6 +126,9 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         if row > layout.page or at >= len(grid.rows):
             said = " no calls" if row == 1 and not grid.rows and rest is None else ""
             return exactly([("", said)], columns)
+        if at == view.cursor and view.column > 0:
+            styles = ("class:value", "class:value")
+            return row_line(grid, grid.rows[at], shown, styles, columns, cursor=view.column)
         styles = ("class:cursor", "class:cursor") if at == view.cursor else ("class:key", "")
         return row_line(grid, grid.rows[at], shown, styles, columns)
 
@@ -133,10 +140,23 @@ def _inside(view: TableView, layout: TableLayout) -> TableView:
     top = max(0, min(view.top, cursor, rows - layout.page))
     top = max(top, cursor - layout.page + 1)
     columns = len(layout.grid.widths) - layout.grid.keys
+    column = max(0, min(view.column, len(layout.grid.widths) - 1))
     first = max(0, min(view.first_column, columns - 1))
-    if (cursor, top, first) == (view.cursor, view.top, view.first_column):
-        return view
-    return replace(view, cursor=cursor, top=top, first_column=first)
+    if column >= layout.grid.keys:
+        first = _in_sight(layout, first, column)
+    changed = replace(view, cursor=cursor, top=top, first_column=first, column=column)
+    return view if changed == view else changed
+
+
+def _in_sight(layout: TableLayout, first: int, column: int) -> int:
+    """Return the first column that scrolls, as near to `first` as shows another one."""
+    grid = layout.grid
+    first = min(first, column - grid.keys)
+    while column not in dict(fitting(grid, first, layout.size.columns)):
+        if first >= column - grid.keys:
+            break
+        first += 1
+    return first
 
 
 _Change = Callable[[TableView, TableLayout], TableView]
@@ -155,7 +175,12 @@ def _first(view: TableView, _: TableLayout) -> TableView:
 
 
 def _column(step: int) -> _Change:
-    return lambda view, _: replace(view, first_column=view.first_column + step)
+    def move(view: TableView, layout: TableLayout) -> TableView:
+        column = max(0, min(view.column + step, len(layout.grid.widths) - 1))
+        first = 0 if column < layout.grid.keys else view.first_column
+        return replace(view, column=column, first_column=first)
+
+    return move
 
 
 def _sort(view: TableView, layout: TableLayout) -> TableView:
@@ -165,14 +190,9 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
     at = names.index(view.sort.field) if view.sort.field in names else 0
     column = (at + 1) % len(names) - 1
     view = replace(view, sort=Sort(names[column + 1]))
-    if column < grid.keys:
-        return replace(view, first_column=0)
-    first = min(view.first_column, column - grid.keys)
-    while column not in dict(fitting(grid, first, layout.size.columns)):
-        if first >= column - grid.keys:
-            break
-        first += 1
-    return replace(view, first_column=first)
+    first = 0 if column < grid.keys else _in_sight(layout, view.first_column, column)
+    seen = dict(fitting(grid, first, layout.size.columns))
+    return replace(view, first_column=first, column=view.column if view.column in seen else 0)
 
 
 def _reverse(view: TableView, _: TableLayout) -> TableView:
@@ -189,11 +209,10 @@ def _row_text(layout: TableLayout, row: int) -> str:
 def _drill(view: TableView, layout: TableLayout) -> Step:
     if not layout.grid.rows:
         return Step(view)
-    term = term_of(layout.grid, view.cursor)
-    if term is None:
-        name = layout.grid.table.fields[0].name
-        return Step(view, f"a row of this table is no filter: '{name}' is not a field of calls")
-    return Step(view, term=term)
+    try:
+        return Step(view, term=cell_term(layout.grid, view.cursor, view.column))
+    except NoTerm as why:
+        return Step(view, str(why))
 
 
 def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Step | None:
@@ -203,30 +222,26 @@ def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Ste
         if row > layout.page or at >= len(layout.grid.rows):
             return None
         if at == view.cursor and view.anchor is not None:
-            return _drill(view, layout)
-        return Step(replace(view, cursor=at, anchor=key_of(layout.grid, at)))
-    end, fields = 0, layout.grid.table.fields
+            clicked = _column_at(view, layout, column) or 0
+            return _drill(replace(view, column=clicked), layout)
+        return Step(replace(view, cursor=at, column=0, anchor=key_of(layout.grid, at)))
+    over, fields = _column_at(view, layout, column), layout.grid.table.fields
+    if over is None:
+        return None
+    same = fields[over].name == view.sort.field
+    reverse = not view.sort.reverse if same else False
+    return Step(replace(view, sort=Sort(fields[over].name, reverse)))
+
+
+def _column_at(view: TableView, layout: TableLayout, at: int) -> int | None:
+    """Return the column of the table at a column of the screen."""
+    end = 0
     for i, wide in fitting(layout.grid, view.first_column, layout.size.columns):
-        end += wide + (_BAR + 1) * _barred(layout.grid, i, layout.size.columns)
-        if column < end:
-            same = fields[i].name == view.sort.field
-            return Step(
-                replace(view, sort=Sort(fields[i].name, not view.sort.reverse if same else False))
-            )
-        end += len(_GAP)
+        end += wide + (BAR + 1) * is_barred(layout.grid, i, layout.size.columns)
+        if at < end:
+            return i
+        end += len(GAP)
     return None
-
-
-def fitting(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
-    """Return (column, width) of what fits; a column with bars has room for them beside it."""
-    if grid.bars is None or columns < _BARS_FROM:
-        return columns_shown(grid, first, columns)
-    shown = columns_shown(grid, first, columns - _BAR - 1)
-    return shown if grid.bars[0] in dict(shown) else columns_shown(grid, first, columns)
-
-
-def _barred(grid: Grid, column: int, cells: int) -> bool:
-    return grid.bars is not None and grid.bars[0] == column and cells >= _BARS_FROM
 
 
 _CHANGES: dict[Action, _Change] = {
@@ -241,41 +256,3 @@ _CHANGES: dict[Action, _Change] = {
     Action.LEFT: _column(-1),
     Action.RIGHT: _column(1),
 }
-
-
-def heading_line(grid: Grid, shown: list[tuple[int, int]], columns: int) -> Line:
-    """Draw the names of the columns `shown`, (column, width) each."""
-    line: Line = []
-    for column, wide in shown:
-        field = grid.table.fields[column]
-        here = field.name == grid.sort.field
-        descending = (field.kind != "text") != grid.sort.reverse
-        name = field.name + (("▼" if descending else "▲") if here else "")
-        text = name.ljust(wide) if field.kind == "text" else name.rjust(wide)
-        if line:
-            line.append(("class:heading", _GAP))
-        line.append(("class:heading.sorted" if here else "class:heading", text[:wide]))
-        if _barred(grid, column, columns):
-            line.append(("class:heading", " " * (_BAR + 1)))
-    return exactly(line, columns, "class:heading")
-
-
-def row_line(
-    grid: Grid,
-    row: tuple[object, ...],
-    shown: list[tuple[int, int]],
-    styles: tuple[str, str],
-    cells: int,
-) -> Line:
-    """Draw one row; the first style is that of the cells that name it."""
-    line: Line = []
-    for column, wide in shown:
-        if line:
-            line.append((styles[1], _GAP))
-        text = padded(grid.table.fields[column], row[column], wide)
-        line.append((styles[column >= grid.keys], text))
-        if grid.bars is not None and _barred(grid, column, cells):
-            value = row[column]
-            part = value / grid.bars[1] if isinstance(value, int | float) else 0
-            line.append((styles[1] or "class:bar", " " + bar(part, _BAR)))
-    return exactly(line, cells, styles[1])
