@@ -174,6 +174,7 @@ struct sock_common {
 	__u16 skc_dport; /* network order */
 	__u16 skc_num;	 /* host order */
 	unsigned short skc_family;
+	unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -217,6 +218,22 @@ struct netlink_sock {
 	__u32 portid;
 	__u32 dst_portid;
 	__u32 dst_group;
+	unsigned long *groups;
+};
+
+struct packet_sock {
+	int ifindex;
+	__u16 num; /* network order */
+};
+
+struct sockaddr_vm {
+	unsigned int svm_port;
+	unsigned int svm_cid;
+};
+
+struct vsock_sock {
+	struct sockaddr_vm local_addr;
+	struct sockaddr_vm remote_addr;
 };
 
 typedef void (*sighandler_t)(int);

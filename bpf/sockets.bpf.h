@@ -7,12 +7,12 @@
 #define IOR_SOCKETS_BPF_H
 
 #include <bpf/bpf_endian.h>
+#include "families.bpf.h"
 #include "names.bpf.h"
 
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
-#define AF_NETLINK 16
 #define SOCK_STREAM 1
 #define SOCK_RAW 3
 #define SOCK_SEQPACKET 5
@@ -127,13 +127,6 @@ static __always_inline void look_at_unix(struct socket_key *key, __u64 sk)
 	key->ports = socket ? socket_inode(socket) : 0;
 }
 
-static __always_inline void look_at_netlink(struct socket_key *key, __u64 sk)
-{
-	key->local[0] = LOAD(struct netlink_sock, sk, portid);
-	key->peer[0] = LOAD(struct netlink_sock, sk, dst_portid) |
-		       (__u64)LOAD(struct netlink_sock, sk, dst_group) << 32;
-}
-
 static __always_inline void look_at_socket(struct socket_key *key, __u64 socket)
 {
 	__u64 sk = LOAD_ADDRESS(struct socket, socket, sk);
@@ -150,7 +143,11 @@ static __always_inline void look_at_socket(struct socket_key *key, __u64 socket)
 	else if (family == AF_UNIX && bpf_core_type_exists(struct unix_sock))
 		look_at_unix(key, sk);
 	else if (family == AF_NETLINK && bpf_core_type_exists(struct netlink_sock))
-		look_at_netlink(key, sk);
+		look_at_netlink(sk, key->local, key->peer);
+	else if (family == AF_PACKET && bpf_core_type_exists(struct packet_sock))
+		look_at_packet(sk, key->local);
+	else if (family == AF_VSOCK && bpf_core_type_exists(struct vsock_sock))
+		look_at_vsock(sk, key->local, key->peer);
 }
 
 /* Write a sockaddr for one end of an IP socket; return its length, 0 for no address. */
@@ -184,16 +181,6 @@ static __always_inline __u32 write_unix(char *to, __u64 address)
 	return len;
 }
 
-static __always_inline __u32 write_netlink(char *to, __u64 end)
-{
-	if (!end)
-		return 0;
-	*(__u32 *)to = AF_NETLINK;
-	*(__u32 *)(to + 4) = end;
-	*(__u32 *)(to + 8) = end >> 32;
-	return 12;
-}
-
 static __always_inline __u32 write_end(char *to, struct socket_key *key, const __u64 *end,
 				       __u16 port, __u64 unix_address)
 {
@@ -205,6 +192,10 @@ static __always_inline __u32 write_end(char *to, struct socket_key *key, const _
 		return write_unix(to, unix_address);
 	if (family == AF_NETLINK)
 		return write_netlink(to, end[0]);
+	if (family == AF_PACKET)
+		return write_packet(to, end[0]);
+	if (family == AF_VSOCK)
+		return write_vsock(to, end[0]);
 	return 0;
 }
 

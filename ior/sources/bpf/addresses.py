@@ -1,7 +1,8 @@
 """What a socket is called: `tcp 127.0.0.1:5432 → 127.0.0.1:40122`, `unix /run/x.sock`.
 
 The programs announce the bytes of sockaddrs, the uapi's (include/uapi/linux/in.h, in6.h, un.h,
-netlink.h, vm_sockets.h); a program's own may be cut short or of another family than its socket.
+netlink.h, if_packet.h, vm_sockets.h); a program's own may be cut short or of another family than
+its socket.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ior.decode import named
 from ior.syscalls import architecture
 from ior.text import escape
 
-_UNIX, _INET, _INET6, _NETLINK, _VSOCK = 1, 2, 10, 16, 40
+_UNIX, _INET, _INET6, _NETLINK, _PACKET, _VSOCK = 1, 2, 10, 16, 17, 40
+_ANY: Final = 0xFFFFFFFF  # VMADDR_CID_ANY, VMADDR_PORT_ANY
 _RAW: Final = 3  # SOCK_RAW
 _IP_PROTOCOLS: Final = {
     1: "icmp",
@@ -43,6 +45,17 @@ _NETLINK_PROTOCOLS: Final = {
     21: "crypto",
 }
 """include/uapi/linux/netlink.h"""
+
+
+_ETHER_PROTOCOLS: Final = {
+    0x0003: "all",
+    0x0800: "ip",
+    0x0806: "arp",
+    0x8100: "802.1q",
+    0x86DD: "ipv6",
+    0x88CC: "lldp",
+}
+"""include/uapi/linux/if_ether.h"""
 
 
 def socket_text(what: int, inode: int, ends: bytes, local_length: int) -> str:
@@ -95,10 +108,23 @@ def _address(raw: bytes) -> str:
     if family == _NETLINK and len(raw) >= 12:
         _, port, groups = struct.unpack_from("<IiI", raw)
         return f"pid {port}" + (f" groups {groups:#x}" if groups else "")
+    if family == _PACKET and len(raw) >= 8:
+        return _packet(raw)
     if family == _VSOCK and len(raw) >= 12:
-        port, cid = struct.unpack_from("<II", raw, 4)
+        port, cid = ("any" if n == _ANY else n for n in struct.unpack_from("<II", raw, 4))
         return f"{cid}:{port}"
     return ""
+
+
+def _packet(raw: bytes) -> str:
+    """Return protocol, interface and hardware address, as far as they are told."""
+    protocol, interface = *struct.unpack_from("!H", raw, 2), *struct.unpack_from("<i", raw, 4)
+    hardware = raw[12 : 12 + raw[11]] if len(raw) >= 12 else b""
+    return _words(
+        _ETHER_PROTOCOLS.get(protocol, f"{protocol:#06x}") if protocol else "",
+        f"interface {interface}" if interface else "",
+        hardware.hex(":"),
+    )
 
 
 def _ipv6(raw: bytes) -> str:

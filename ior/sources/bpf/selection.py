@@ -148,6 +148,8 @@ _ADDRESS: Final = {
     "sendmsg": (1, GIVEN | MESSAGE),
     "recvfrom": (4, TAKEN),
     "recvmsg": (1, TAKEN | MESSAGE),
+    "sendmmsg": (1, GIVEN | MESSAGE),  # of several messages the first one's
+    "recvmmsg": (1, TAKEN | MESSAGE),
     "pipe": (0, PAIR),
     "pipe2": (0, PAIR),
     "socketpair": (3, PAIR),
