@@ -215,9 +215,13 @@ class Session:
         front = self.state.front
         if front is None or not front.tab.looks:
             return self._viewer.picture(None)
+        state = self.state
+        if state.paused and state.over is None and state.look is not None:
+            self._viewer.hold()  # it stays as it is: nothing has to be added up again
+            return self._viewer.picture(state.look)
         try:
-            chosen = Chosen(self.state.where, self.state.window, self.state.notes)
-            look = self._viewer.look(front.tab, front.view, chosen, held=self.state.paused)
+            chosen = Chosen(state.where, state.window, state.notes)
+            look = self._viewer.look(front.tab, front.view, chosen, held=state.paused)
             return self._viewer.picture(look)
         except Exception as error:  # a user's own stage may answer anything
             self.say(f"{front.tab.name} cannot be shown: {error!r}", True)

@@ -32,7 +32,8 @@ def rates(
     while len(seen) > 1 and seen[1][0] <= now_ns - SPAN_NS:
         seen.popleft()
     then_ns, before = seen[0] if seen else (now_ns, {})
-    seen.append((now_ns, {row[0]: row[at] for row in table.rows}))
+    if not seen or now_ns > seen[-1][0]:  # not while the picture is held
+        seen.append((now_ns, {row[0]: row[at] for row in table.rows}))
     seconds = (now_ns - then_ns) / 10**9
     if seconds <= 0:
         return {}

@@ -169,7 +169,7 @@ def _stepped(state: State, step: Step) -> State:
     if state.over is None and step.view.wants != wanted:  # also while paused
         state = replace(state, looks=_put(state.looks, state.tab, None))
     if step.pause is not None:
-        state = replace(state, paused=step.pause)
+        state = _held(state, paused=step.pause)
     if step.message:
         state = _said(state, step.message)
     if step.copy:
@@ -205,7 +205,17 @@ def _accept(state: State) -> State:
 
 
 def _pause(state: State) -> State:
-    return replace(state, paused=not state.paused)
+    return _held(state, paused=not state.paused)
+
+
+def _held(state: State, *, paused: bool) -> State:
+    """Return the state paused or not; what other tabs saw before it is of other moments."""
+    if paused == state.paused:
+        return state
+    looks = state.looks
+    if paused and looks:
+        looks = _put((None,) * len(looks), state.tab, looks[state.tab])
+    return replace(state, paused=paused, looks=looks)
 
 
 def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], State]:

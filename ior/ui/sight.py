@@ -8,7 +8,8 @@ retained rows where they do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -105,11 +106,25 @@ class Chosen(NamedTuple):
 
 
 class Moment:
-    """A run as it was when it was first asked: each node answers once, and again the same."""
+    """A run as it was at `now_ns`: each node answers once, and again the same."""
 
-    def __init__(self, run: Watched) -> None:
-        self._run = run
+    def __init__(self, run: Watched, now_ns: int) -> None:
+        self._run, self.now_ns = run, now_ns
         self._answers: dict[str, Snapshot] = {}
+        self._ledger: Ledger | None = None
+        self._times: dict[str, NodeTimes] | None = None
+        self._whole = False
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Ask the nodes of these names now, so that none of them answers later."""
+        if self._whole:
+            return
+        self._whole = True
+        self.ledger()
+        self.times()
+        for name in names:
+            with contextlib.suppress(Exception):  # of a stage of one's own; its tab says it
+                self.snapshot(name)
 
     def snapshot(self, name: str) -> Snapshot:
         """Return what a node answered when it was first asked for."""
@@ -118,12 +133,16 @@ class Moment:
         return self._answers[name]
 
     def ledger(self) -> Ledger:
-        """Return the books as they stand."""
-        return self._run.ledger()
+        """Return the books as they stood when they were first asked for."""
+        if self._ledger is None:
+            self._ledger = self._run.ledger()
+        return self._ledger
 
     def times(self) -> dict[str, NodeTimes]:
-        """Return how the time of every node was split."""
-        return self._run.times()
+        """Return how the time of every node was split then."""
+        if self._times is None:
+            self._times = self._run.times()
+        return self._times
 
 
 class Sight:

@@ -27,7 +27,7 @@ class Viewer:
 
     def __init__(self, run: Watched, spec: PipelineSpec, clock: Clock) -> None:
         self._run, self._clock = run, clock
-        self._moment = Moment(run)  # of the last look
+        self._moment = Moment(run, clock.now_ns())  # of the last look
         self._nodes = Nodes(run, spec)
         if not self._nodes.classes:
             raise UsageError(f"{spec.label} has nothing to look at: add a stage of type 'stats'")
@@ -44,10 +44,17 @@ class Viewer:
         While the picture is `held` it is of the moment of the last look that was not: another
         filter, window or tab shows what there was then.
         """
-        if not held:
-            self._moment = Moment(self._run)
-        sight = Sight(self._moment, self._nodes, self._clock.now_ns(), chosen, self._trend)
+        if held:
+            self.hold()
+        else:
+            self._moment = Moment(self._run, self._clock.now_ns())
+        moment = self._moment
+        sight = Sight(moment, self._nodes, moment.now_ns, chosen, self._trend)
         return Look(tab.look(sight, view), sight.matched)
+
+    def hold(self) -> None:
+        """Let the moment of the last look be that of all looks that are `held`."""
+        self._moment.hold([*self._nodes.classes, *self._nodes.sources])
 
     def values(self, field: str) -> Sequence[str]:
         """Return the values of a field that a filter may ask for, those that were seen first."""

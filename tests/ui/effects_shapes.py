@@ -48,7 +48,7 @@ def opens(done: Done) -> None:
         assert done.now == done.was
         return
     at = first(done.was, "▸")
-    assert done.now[at] == done.was[at].replace("▸", "▾")
+    assert done.now[at].split() == done.was[at].replace("▸", "▾").split()
     assert done.now[at + 1].startswith("  ")
     done.again("-")
     assert done.now == done.was
