@@ -21,8 +21,7 @@ from ior.calls import HALVES, MAX_CALLS, Batch, Flag, Origin
 from ior.names import Names
 from ior.pipeline.abc import Config, Context, Source
 from ior.pipeline.ledger import KERNEL
-from ior.sources.workload import FILES, PROCESSES, WAITS
-from ior.tasks import Task
+from ior.sources.workload import PROCESSES, WAITS, Model, sizes_moved
 from ior.waiting import InFlight, Waiting
 
 Array = npt.NDArray[Any]
@@ -30,44 +29,6 @@ Array = npt.NDArray[Any]
 _BLOCK = 16384  # calls that are made at once, in any profile and batch size
 _BATCHES_A_SECOND = 20  # with a rate, so that a viewer sees a flow
 _BOTH, _ENTER, _EXIT = int(Flag.ENTER | Flag.EXIT), int(Flag.ENTER), int(Flag.EXIT)
-
-
-class _Model:
-    """The workload's tables as arrays: one row a thread, one a habit."""
-
-    def __init__(self, names: Names, arch: str) -> None:
-        table = syscalls.table(arch)
-        files = {group: [names.intern(text) for text in texts] for group, texts in FILES.items()}
-        starts = np.cumsum([0, *(len(codes) for codes in files.values())])
-        start_of = dict(zip(files, starts.tolist(), strict=False))
-        self.codes = np.array([code for codes in files.values() for code in codes], np.uint32)
-        threads, habits, chances = [], [], []
-        tasks = [Task(p.ppid, p.uid, 900 + p.pid, p.cgroup) for p in PROCESSES]
-        self.task = np.array([names.intern(task.text()) for task in tasks], np.uint32)
-        for number, process in enumerate(PROCESSES):
-            comm = names.intern(process.comm)
-            share = process.share / process.threads
-            threads += [
-                (number, process.pid, process.pid + i, comm, share) for i in range(process.threads)
-            ]
-            known = [habit for habit in process.habits if table.nr(habit.syscall) >= 0]
-            weights = np.cumsum([habit.weight for habit in known])
-            chances += (number + weights / weights[-1]).tolist()
-            habits += known
-        columns = list(zip(*threads, strict=True))
-        self.process, self.pid, self.tid, self.comm = (np.array(c) for c in columns[:4])
-        self.share = np.array(columns[4])
-        self.chance = np.array(chances)  # ascending; process p's habits share p to p + 1
-        calls = [table.by_nr[table.nr(habit.syscall)] for habit in habits]
-        self.nr = np.array([call.nr for call in calls], np.uint16)
-        self.opens = np.array([call.kind == "open" for call in calls])
-        self.named_by_fd = np.array([call.kind == "fd" for call in calls])
-        self.first_file = np.array([start_of[habit.files] for habit in habits])
-        self.files = np.array([len(files[habit.files]) for habit in habits])
-        self.latency = np.log([habit.latency_ns for habit in habits])
-        self.size = np.array([habit.size for habit in habits])
-        self.errno = np.array([habit.errno for habit in habits])
-        self.failing = np.array([habit.failing for habit in habits])
 
 
 class SyntheticConfig(Config, frozen=True, kw_only=True):
@@ -113,7 +74,7 @@ class Synthetic(Source):
         self._names = Names()
         arch = syscalls.architecture()
         self._origin = Origin(arch, time.time_ns() - self._start_ns)
-        self._model = _Model(self._names, arch)
+        self._model = Model(self._names, arch)
         self._seen = np.zeros(len(self._model.tid), np.bool_)
 
     async def read(self) -> Batch | None:
@@ -214,7 +175,7 @@ class Synthetic(Source):
         gap = 200 + rng.lognormal(np.log(2_500), 1.0, _BLOCK).astype(np.int64)
         failed = rng.random(_BLOCK) < model.failing[habit]
         fd = np.where(model.named_by_fd[habit] | model.opens[habit], 3 + file % 61, -1)
-        ret = np.where(model.opens[habit], fd, _bytes(rng, model.size[habit]))
+        ret = np.where(model.opens[habit], fd, sizes_moved(rng, model.size[habit]))
         ret = np.where(failed, -model.errno[habit], ret)
         fd = np.where(failed & model.opens[habit], -1, fd)
         enter, exit_ = self._times(thread, gap, latency)
@@ -229,6 +190,9 @@ class Synthetic(Source):
             "task": model.task[model.process[thread]],
             "fd": fd,
             "file": model.codes[model.first_file[habit] + file],
+            "args": model.arguments(
+                np.random.default_rng([self.config.seed, number, 2]), habit, ret
+            ),
             "cpu": thread % 4,
         }
         first = np.flatnonzero(np.diff(thread, prepend=-1))
@@ -275,6 +239,7 @@ class Synthetic(Source):
         rows["enter_ns"][side == _EXIT] = 0
         rows["exit_ns"][side == _ENTER] = 0
         rows["ret"][side == _ENTER] = 0
+        rows["args"][side == _EXIT] = 0
         rows["fd"][(side == _ENTER) & opens[call]] = -1  # new only when the call returns
         rows["flags"] = side | np.where(new, int(Flag.FRESH), 0)
         rows["fd2"] = np.full(len(call), -1)
@@ -286,9 +251,3 @@ class Synthetic(Source):
                 shape = (len(call), 5) if column.kind == "words" else (len(call),)
                 columns[column.name] = np.zeros(shape, column.dtype)
         return columns
-
-
-def _bytes(rng: np.random.Generator, median: Array) -> Array:
-    """Return what calls move: whole blocks where the median is one, else around it."""
-    around = (median * rng.lognormal(0, 0.5, len(median))).astype(np.int64)
-    return np.where(np.isin(median, (512, 4096, 8192)), median, around)

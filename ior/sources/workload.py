@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ior import kinds, syscalls
+from ior.names import Names
+from ior.tasks import Task
+
+Array = npt.NDArray[Any]
+
+_BLOCKS = (512, 4096, 8192)  # bytes that are always moved whole
+_O_CLOEXEC = 0o2000000
 
 
 class Habit(NamedTuple):
@@ -151,3 +164,77 @@ WAITS = (
     Wait(0.7, 812, 816, "nginx", "read", 5, FILES["pipes"][2]),
     Wait(1.1, 640, 642, "rsyslogd", "write", 7, "/var/log/mail.log"),
 )
+
+
+class Model:
+    """The workload's tables as arrays: one row a thread, one a habit."""
+
+    def __init__(self, names: Names, arch: str) -> None:
+        table = syscalls.table(arch)
+        files = {group: [names.intern(text) for text in texts] for group, texts in FILES.items()}
+        starts = np.cumsum([0, *(len(codes) for codes in files.values())])
+        start_of = dict(zip(files, starts.tolist(), strict=False))
+        self.codes = np.array([code for codes in files.values() for code in codes], np.uint32)
+        threads, habits, chances = [], [], []
+        tasks = [Task(p.ppid, p.uid, 900 + p.pid, p.cgroup) for p in PROCESSES]
+        self.task = np.array([names.intern(task.text()) for task in tasks], np.uint32)
+        for number, process in enumerate(PROCESSES):
+            comm = names.intern(process.comm)
+            share = process.share / process.threads
+            threads += [
+                (number, process.pid, process.pid + i, comm, share) for i in range(process.threads)
+            ]
+            known = [habit for habit in process.habits if table.nr(habit.syscall) >= 0]
+            weights = np.cumsum([habit.weight for habit in known])
+            chances += (number + weights / weights[-1]).tolist()
+            habits += known
+        columns = list(zip(*threads, strict=True))
+        self.process, self.pid, self.tid, self.comm = (np.array(c) for c in columns[:4])
+        self.share = np.array(columns[4])
+        self.chance = np.array(chances)  # ascending; process p's habits share p to p + 1
+        calls = [table.by_nr[table.nr(habit.syscall)] for habit in habits]
+        self.nr = np.array([call.nr for call in calls], np.uint16)
+        self.opens = np.array([call.kind == "open" for call in calls])
+        self.named_by_fd = np.array([call.kind == "fd" for call in calls])
+        self.first_file = np.array([start_of[habit.files] for habit in habits])
+        self.files = np.array([len(files[habit.files]) for habit in habits])
+        self.latency = np.log([habit.latency_ns for habit in habits])
+        self.size = np.array([habit.size for habit in habits])
+        self.errno = np.array([habit.errno for habit in habits])
+        self.failing = np.array([habit.failing for habit in habits])
+        self.writes = np.array([call.byte_class == "write" for call in calls])
+        self.word = {
+            name: np.array([_word(kinds.arguments(arch, name), call.nr) for call in calls])
+            for name in ("requested_bytes", "offset", "call_flags")
+        }
+        self.word["call_flags"][~self.opens] = -1
+
+    def arguments(self, rng: np.random.Generator, habit: Array, ret: Array) -> Array:
+        """Return the argument words of calls, shape (n, 5): how much, where, and how to open."""
+        size = self.size[habit]
+        room = 2 ** np.ceil(np.log2(4.0 * np.maximum(size, 1))).astype(np.int64)
+        asked = np.where(np.isin(size, _BLOCKS) | self.writes[habit], size, room)
+        words = np.zeros((len(habit), 5), np.uint64)
+        values = {
+            "requested_bytes": np.where(
+                self.writes[habit] & (ret > 0), ret, np.maximum(asked, ret)
+            ),
+            "offset": 8192 * rng.integers(0, 5000, len(habit)),
+            "call_flags": np.full(len(habit), _O_CLOEXEC),  # and O_RDONLY, which is 0
+        }
+        for name, value in values.items():
+            word = self.word[name][habit]
+            rows = np.flatnonzero(word >= 0)
+            words[rows, word[rows]] = value[rows].astype(np.uint64)
+        return words
+
+
+def _word(filled: Mapping[int, kinds.Argument], nr: int) -> int:
+    """Return the word of `args` that a syscall's argument is in, -1 without one."""
+    return filled[nr].word if nr in filled else -1
+
+
+def sizes_moved(rng: np.random.Generator, median: Array) -> Array:
+    """Return what calls move: whole blocks where the median is one, else around it."""
+    around = (median * rng.lognormal(0, 0.5, len(median))).astype(np.int64)
+    return np.where(np.isin(median, _BLOCKS), median, around)

@@ -6,9 +6,11 @@ import anyio
 import numpy as np
 import pytest
 
+from ior import decode
 from ior.calls import Batch, Flag
 from ior.pipeline.ledger import KERNEL
 from ior.sources.synthetic import Synthetic, SyntheticConfig
+from ior.stages.pair import Pair, PairConfig
 from ior.testing.clock import VirtualClock
 from ior.testing.graphs import context
 
@@ -213,3 +215,18 @@ def test_calls_in_flight_are_those_entered_last_and_some_that_never_return() -> 
 
 def test_without_a_rate_nothing_is_known_of_calls_in_flight() -> None:
     assert anyio.run(lambda: waiting(1, calls=100))[0] is None
+
+
+def test_what_is_asked_for_fits_what_is_done() -> None:
+    halves = anyio.run(lambda: read(VirtualClock(1000), calls=20_000, split=0.2))
+    pair = Pair(PairConfig())
+    anyio.run(pair.start, context())
+    checked = 0
+    for batch in (found["out"] for found in map(pair.process, halves) if "out" in found):
+        asked, moved = batch["requested_bytes"], batch["bytes"]
+        assert (moved <= np.where(asked < 0, moved, asked)).all()
+        assert (asked[moved > 0] > 0).all()
+        flags = zip(batch.text("syscall"), decode.texts(batch, "call_flags"), strict=True)
+        assert {flag for call, flag in flags if call == "openat"} == {"O_RDONLY|O_CLOEXEC"}
+        checked += len(batch)
+    assert checked == 20_000

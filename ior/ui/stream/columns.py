@@ -201,7 +201,7 @@ COLUMNS: tuple[Column, ...] = (
         right=True,
     ),
     Column(
-        *("asked for", ("args",), 24, 32, decode.summaries),
+        *("asked for", ("args",), 14, 32, decode.summaries),
         lambda b: " and ".join(term for _, _, term in asked_terms(b)),
         grow=True,
     ),

@@ -102,6 +102,11 @@ def _sizes(columns: Sequence[Column], cells: int, first: int, cursor: int) -> li
     first = first_shown(widths, first, cursor, room, held=HELD)
     shown = shown_from(widths, first, room, held=HELD)
     left = room - sum(widths[i] for i in shown) - (len(shown) - 1)
+    after = shown[-1] + 1
+    if after < len(columns) and columns[after].grow and columns[after].narrow < left:
+        shown.append(after)  # not as wide as it would like to be
+        widths[after] = min(columns[after].wide, left - 1)
+        left -= widths[after] + 1
     growing = [i for i in shown if columns[i].grow] or shown[-1:]
     for k, i in enumerate(growing):
         more = left // (len(growing) - k)
