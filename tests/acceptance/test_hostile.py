@@ -110,6 +110,20 @@ class Terminal:
     def type(self, keys: str) -> None:
         self._child.send(keys)
 
+    def settle(self) -> None:
+        """Read until nothing has come for a while."""
+        end = time.monotonic() + PATIENCE_S
+        before = -1
+        while before != len(self.sent):
+            assert time.monotonic() < end, self.sent[-2000:]
+            before = len(self.sent)
+            try:
+                part = self._child.read_nonblocking(65536, timeout=0.5)
+            except pexpect.TIMEOUT:
+                continue
+            self.sent += part
+            self._stream.feed(part)
+
     def close(self) -> int:
         """Return the exit code."""
         self._child.close()
@@ -141,7 +155,14 @@ def test_no_control_byte_reaches_the_live_view(tmp_path: Path) -> None:
     program.chmod(0o755)
     terminal = Terminal(tmp_path, "tui", "--", os.fsencode(f"./{program.name}"))
     terminal.read(" ended ")
-    shown = "\n".join(terminal.screen.display)
+    screens = ["\n".join(terminal.screen.display)]
+    for key in "123456789":
+        terminal.type(key)
+        terminal.settle()
+        screens.append("\n".join(terminal.screen.display))
+    assert len(set(screens)) > 6, "the digits change the tab"
+    assert sum("pwned" in screen for screen in screens) > 3
+    shown = "\n".join(screens)
     terminal.type("q")
     terminal.read()
     assert terminal.close() == 0

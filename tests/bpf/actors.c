@@ -6,6 +6,7 @@
  * "ACTOR OPERATION A B" with numbers for slots, files and directories. */
 #include <semaphore.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #define FIRST_FD 100
 #define STEPS 1024
@@ -19,6 +20,7 @@ struct step {
 struct shared {
 	sem_t turn[4], done;
 	volatile int now; /* the step; -1: the end */
+	volatile long calls[8]; /* of each busy process */
 };
 
 static struct shared *shared;
@@ -184,7 +186,7 @@ int main(int argc, char **argv)
 	for (; n < 2 + busy; n++) {
 		children[n] = fork();
 		if (children[n] == 0 && n >= 2)
-			for (;;)
+			for (;; shared->calls[n]++)
 				syscall(SYS_fsync, -1L);
 		if (children[n] == 0) {
 			process(n * 2);
@@ -202,8 +204,12 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		waitpid(children[i], NULL, 0);
 	for (int i = 2; i < n; i++) {
+		struct rusage used;
 		kill(children[i], SIGKILL);
-		waitpid(children[i], NULL, 0);
+		must(wait4(children[i], NULL, 0, &used) == children[i], "wait4");
+		printf("busy-%d %ld %ld\n", i, shared->calls[i],
+		       (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
+			       used.ru_utime.tv_usec + used.ru_stime.tv_usec);
 	}
 	return 0;
 }
