@@ -73,7 +73,7 @@ def named(where: str, places: Path) -> str:
 @pytest.mark.parametrize(
     ("where", "seen"),
     [
-        pytest.param('cgroup under "G/a"', {"/a", "/a/b", "/a/b/c"}, marks=pytest.mark.core),
+        ('cgroup under "G/a"', {"/a", "/a/b", "/a/b/c"}),
         ('cgroup == "G/a/b"', {"/a/b"}),
         pytest.param(
             'not cgroup under "G/a/b" and syscall == read',
