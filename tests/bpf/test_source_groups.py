@@ -34,13 +34,17 @@ int main(int argc, char **argv) {
 	syscall(SYS_access, "/2", 0);
 	if (fork() == 0) {
 		pid_t parent = getpid();
+		int ends[2];
+		char byte;
+		must(pipe(ends) == 0, "pipe");
 		if (fork() == 0) {
 			syscall(SYS_access, "/3", 0);
+			must(write(ends[1], "x", 1) == 1, "write");
 			while (getppid() == parent) usleep(1000);
 			syscall(SYS_access, "/4", 0);
 			_exit(0);
 		}
-		usleep(20000);
+		must(read(ends[0], &byte, 1) == 1, "read");
 		_exit(0);
 	}
 	wait(NULL);
