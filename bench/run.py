@@ -162,6 +162,8 @@ def main() -> None:
                 variants.ior("ior, names, user pairing", ["kernel.pairing=user"]),
                 variants.ior("ior, filter by comm", [], where='comm == "nobody"', emits=False),
                 variants.ior("ior, filter by latency", [], where="latency >= 1s", emits=False),
+                variants.ior("ior, counting only", ["kernel.sample={ default = 0 }"], emits=False),
+                variants.ior("ior, one in 10", ["kernel.sample={ default = 10 }"], emits=False),
                 variants.ior("ior, names, reads of 6.1", ["kernel.probe_reads=true"]),
                 peer,
             ]
