@@ -17,15 +17,27 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output import Output as Screen
 
 from ior.errors import IorError
-from ior.host import editor
+from ior.host import editor, filters
 from ior.host.command import calling_user
 from ior.host.output import Output, release, reserve
 from ior.text import sanitise
-from ior.ui.events import Asked, Event, Recording
+from ior.ui.events import Asked, Event, FiltersRead, Recording
+from ior.ui.filtering import NAME
 from ior.ui.recorder import Recorder
 from ior.ui.state import State
 from ior.ui.tabs.abc import Question
-from ior.ui.wishes import Copy, CopyCommand, Edit, Kind, Propose, StopRecording, Wish, Write
+from ior.ui.wishes import (
+    Copy,
+    CopyCommand,
+    Edit,
+    Kind,
+    ListFilters,
+    Propose,
+    SaveFilter,
+    StopRecording,
+    Wish,
+    Write,
+)
 
 _HINTS = {
     "recording": "Enter records there what the filter lets through, until R is pressed again",
@@ -62,7 +74,9 @@ class Errands:
         try:
             await self._run(wish)
         except (IorError, OSError) as error:
-            if isinstance(wish, Write):
+            if isinstance(wish, SaveFilter) and wish.where:
+                self._dispatch(Asked(NAME, wish.name, str(error)))
+            elif isinstance(wish, Write):
                 question = _question(wish.kind)
                 self._dispatch(Asked(question, wish.path, str(error)))
             else:
@@ -91,6 +105,27 @@ class Errands:
                 self._copy(line)
             case Edit():
                 await self._edit()
+            case ListFilters():
+                await self._list_filters()
+            case SaveFilter(name, where):
+                await self._save_filter(name, where)
+
+    async def _list_filters(self) -> None:
+        try:
+            found = await to_thread.run_sync(filters.load, filters.place())
+        except IorError as error:
+            self._dispatch(FiltersRead((), str(error)))
+        else:
+            self._dispatch(FiltersRead(tuple(found.items())))
+
+    async def _save_filter(self, name: str, where: str) -> None:
+        place = filters.place()
+        if where:
+            left = await to_thread.run_sync(filters.save, place, name, where)
+        else:
+            left = await to_thread.run_sync(filters.delete, place, name)
+        self._dispatch(FiltersRead(tuple(left.items())))
+        self._say(f"{'saved' if where else 'deleted'}: {name} ({place})", False)
 
     def ended(self) -> None:
         """Say that the recording has ended with the run."""

@@ -109,6 +109,13 @@ class Said(msgspec.Struct, frozen=True):
     now_ns: int
 
 
+class FiltersRead(msgspec.Struct, frozen=True):
+    """What filters are saved: name and expression each, or why they cannot be read."""
+
+    filters: tuple[tuple[str, str], ...]
+    error: str = ""
+
+
 class PeriodBegun(msgspec.Struct, frozen=True):
     """From now on something else is let through."""
 
@@ -116,5 +123,5 @@ class PeriodBegun(msgspec.Struct, frozen=True):
 
 
 OfTheRun = Started | Tick | Ended | Noted | Recording | PeriodBegun
-OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said
+OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said | FiltersRead
 Event = OfTheRun | OfThePerson

@@ -19,6 +19,8 @@ FILTER = Question(
     "filter", "filter: ", "Enter applies it, also to what comes; empty shows everything"
 )
 
+NAME = Question("name", "save as: ", "Enter saves the present filter; one of that name is replaced")
+
 
 def ask(state: State) -> State:
     """Let the filter be edited."""

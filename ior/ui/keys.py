@@ -51,6 +51,9 @@ class Action(StrEnum):
     OUTPUT = "output"
     SWITCHES = "switches"
     TOGGLE = "toggle"
+    SAVED = "saved"
+    SAVE = "save"
+    DELETE = "delete"
     NEXT_FAMILY = "next family"
     PREVIOUS_FAMILY = "previous family"
     RECORD = "record"
@@ -114,6 +117,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.OUTPUT, ("O",), "O", "", "show or hide what the command writes", _READING),
     Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
+    Key(Action.SAVED, ("b",), "b", "", "saved filters: apply, save, delete", _READING),
     Key(Action.SWITCHES, ("o",), "o", "", "switch families and syscalls off and on", _READING),
     Key(Action.PREVIOUS_FAMILY, ("[",), "[", "", "look at the family before, or at all"),
     Key(Action.NEXT_FAMILY, ("]",), "]", "", "look at the next family, or at all"),

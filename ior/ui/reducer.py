@@ -17,6 +17,7 @@ from ior.ui.events import (
     Asked,
     Ended,
     Event,
+    FiltersRead,
     Look,
     PeriodBegun,
     Picture,
@@ -33,6 +34,7 @@ from ior.ui.periods import begun
 from ior.ui.rates import Mark, recent
 from ior.ui.state import Over, Phase, Prompt, State
 from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
+from ior.ui.tabs.saved import SAVED, Saved
 from ior.ui.tabs.switches import SWITCHES
 from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
 from ior.ui.window import Window
@@ -42,7 +44,9 @@ from ior.ui.wishes import (
     CopyCommand,
     Edit,
     Kind,
+    ListFilters,
     Propose,
+    SaveFilter,
     StopRecording,
     Wish,
     Write,
@@ -81,7 +85,7 @@ def _reduced(state: State, event: Event) -> State:
             return state
         case PeriodBegun(period):
             return _shown_over(replace(state, periods=begun(state.periods, period)))
-        case Resized() | Asked() | Said() | Recording():
+        case Resized() | Asked() | Said() | Recording() | FiltersRead():
             return _taken_over(state, event)
         case Noted():
             notes = (*state.notes, event)[-NOTES:]
@@ -89,7 +93,7 @@ def _reduced(state: State, event: Event) -> State:
             return _warned(state)
 
 
-def _taken_over(state: State, event: Resized | Asked | Said | Recording) -> State:
+def _taken_over(state: State, event: Resized | Asked | Said | Recording | FiltersRead) -> State:
     match event:
         case Resized(columns, rows):
             return replace(state, columns=columns, rows=rows)
@@ -99,6 +103,10 @@ def _taken_over(state: State, event: Resized | Asked | Said | Recording) -> Stat
             return replace(state, message=Noted(message, now_ns))
         case Recording(path):
             return replace(state, recording=path)
+        case FiltersRead(filters, error):
+            if state.over is None or state.over.tab is not SAVED:
+                return state
+            return replace(state, over=replace(state.over, seen=Saved(filters, error)))
 
 
 def _seen(state: State, picture: Picture) -> State:
@@ -178,6 +186,13 @@ def _stepped(state: State, step: Step) -> State:
         state = replace(state, prompt=Prompt(step.ask, step.ask.text))
     if step.switches is not None:
         state = replace(state, switches=step.switches)
+    if step.wish is not None:
+        state = _writable(step.wish)(state)
+    if step.where:
+        try:
+            state = replace(filtering.apply(state, step.where), over=None)
+        except WrongAnswer as error:
+            state = _said(state, f"not applied: {error}")
     if step.term and step.term not in state.terms:
         state = filtering.filtered(state, (*state.terms, step.term), state.family)
     return state
@@ -312,8 +327,27 @@ def _export(state: State) -> State:
     return replace(state, wish=Propose("export"))
 
 
-def _edit(state: State) -> State:
-    return _said(state, READ_ONLY) if state.read_only else replace(state, wish=Edit())
+def _writable(wish: Wish) -> Callable[[State], State]:
+    """Let something be done that writes files, or starts what may."""
+    return lambda state: _said(state, READ_ONLY) if state.read_only else replace(state, wish=wish)
+
+
+def _saved(state: State) -> State:
+    if state.over is not None and state.over.tab is SAVED:
+        return replace(state, over=None)
+    return replace(state, over=Over(SAVED, SAVED.begin, Saved()), wish=ListFilters())
+
+
+def _save(state: State) -> State:
+    if state.read_only:
+        return _said(state, READ_ONLY)
+    if not state.terms:
+        return _said(state, "there is no filter to save: f makes one")
+    return replace(state, prompt=Prompt(filtering.NAME, ""))
+
+
+def _named(state: State, name: str) -> State:
+    return replace(state, wish=SaveFilter(name.strip(), filtering.source(state)))
 
 
 def _writing(kind: Kind) -> Callable[[State, str], State]:
@@ -326,6 +360,7 @@ def _wishing(wish: Wish) -> Callable[[State], State]:
 
 _ANSWERS: dict[str, Callable[[State, str], State]] = {
     filtering.FILTER.name: filtering.apply,
+    filtering.NAME.name: _named,
     "recording": _writing("recording"),
     "export": _writing("export"),
 }
@@ -338,6 +373,8 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.OUTPUT: _output,
     Action.FILTER: filtering.ask,
     Action.POP: filtering.pop,
+    Action.SAVED: _saved,
+    Action.SAVE: _save,
     Action.SWITCHES: _switches,
     Action.NEXT_FAMILY: filtering.step_family(1),
     Action.PREVIOUS_FAMILY: filtering.step_family(-1),
@@ -350,7 +387,7 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.CANCEL: _cancel,
     Action.RECORD: _record,
     Action.EXPORT: _export,
-    Action.EDIT: _edit,
+    Action.EDIT: _writable(Edit()),
     Action.COPY_COMMAND: _wishing(CopyCommand()),
     Action.PROCESSES: _wishing(Choose(threads=False)),
     Action.THREADS: _wishing(Choose(threads=True)),

@@ -46,4 +46,17 @@ class Edit(msgspec.Struct, frozen=True):
     """Open the last export in the editor."""
 
 
-Wish = Choose | Propose | Write | StopRecording | Copy | CopyCommand | Edit
+class ListFilters(msgspec.Struct, frozen=True):
+    """Read the saved filters."""
+
+
+class SaveFilter(msgspec.Struct, frozen=True):
+    """Save a filter under a name; an empty filter deletes it."""
+
+    name: str
+    where: str
+
+
+Wish = (
+    Choose | Propose | Write | StopRecording | Copy | CopyCommand | Edit | ListFilters | SaveFilter
+)

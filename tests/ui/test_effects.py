@@ -119,6 +119,7 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (LatencyTab, Action.FIRST): drawn.on_step(lambda done: int(done.before.layout.first)),
     (LatencyTab, Action.LAST): drawn.on_step(drawn.last_step),
     (None, Action.SWITCHES): do.shows_and_hides("[x] FS"),
+    (None, Action.SAVED): do.shows_and_hides("no filter is saved"),
     (None, Action.NEXT_FAMILY): switch.another_family(0),
     (None, Action.PREVIOUS_FAMILY): switch.another_family(-1),
     (SwitchesTab, Action.TOGGLE): switch.toggles,
@@ -272,7 +273,7 @@ def test_a_key_in_what_stands_in_a_tabs_place(
         sitting.dispatch(Noted(f"warning {i}", 0))
         sitting.tail.feed(b"more %d\n" % i)
     sitting.show(key)
-    if action in OPENS.values():
+    if action in (*OPENS.values(), Action.SAVED):
         kept = sitting.state.over
         sitting.show(sequence(name))
         assert kept is not None

@@ -12,6 +12,7 @@ from ior.ui.keys import Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.switches import Switches
 from ior.ui.widgets import Line
+from ior.ui.wishes import Wish
 
 
 class Size(NamedTuple):
@@ -68,7 +69,8 @@ class Step(msgspec.Struct, frozen=True):
     """What comes of an event: another view; a message; a term for the filter; a question.
 
     `copy` goes to the terminal's clipboard. `pause` holds the picture still, or lets it go on.
-    `switches` say which syscalls are on from now on.
+    `switches` say which syscalls are on from now on. `wish` is to be done outside the view.
+    `where` takes the place of the filter, and the tab is in front again.
     """
 
     view: Any
@@ -78,6 +80,8 @@ class Step(msgspec.Struct, frozen=True):
     copy: str = ""
     pause: bool | None = None
     switches: Switches | None = None
+    wish: Wish | None = None
+    where: str = ""
 
 
 V = TypeVar("V", bound=View)

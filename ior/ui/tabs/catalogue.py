@@ -11,6 +11,7 @@ from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.own import OwnTab
 from ior.ui.tabs.pipeline import PipelineTab
+from ior.ui.tabs.saved import SavedTab
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
 from ior.ui.tabs.stream import StreamTab
 from ior.ui.tabs.switches import SwitchesTab
@@ -29,7 +30,7 @@ TABS: tuple[type[AnyTab], ...] = (
     OwnTab,
 )
 
-OVER: tuple[type[AnyTab], ...] = (TextTab, SwitchesTab)
+OVER: tuple[type[AnyTab], ...] = (TextTab, SwitchesTab, SavedTab)
 """What can stand in a tab's place."""
 
 CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
@@ -42,6 +43,7 @@ CHAPTERS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("In Syscalls, Files and Processes as well", StatsTab.keys[len(TableTab.keys) :]),
     ("In help, warnings and output", TextTab.keys),
     ("In the selection of syscalls", SwitchesTab.keys),
+    ("In the saved filters", SavedTab.keys),
     ("In the list of processes", PICKER_KEYS),
 )
 """The chapters of the documentation of keys."""
