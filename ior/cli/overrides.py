@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ior import sampling, syscalls
-from ior.cli import options, viewing
+from ior.cli import options, recorded, viewing
 from ior.cli.options import SELECTION, words
 from ior.errors import FilterError, InputNotFound, SpecError, UsageError
 from ior.expr import compile_filter
@@ -52,6 +52,8 @@ def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
     spec = viewing.applied(spec, args)
     for assignment in args.set:
         spec = set_value(spec, assignment)
+    if args.replay is not None and recorded.holds_calls(args.replay):
+        spec = recorded.without_pairing(spec)
     output = getattr(args, "output", None)
     return spec if output is None else output_to(spec, output)
 

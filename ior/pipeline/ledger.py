@@ -57,8 +57,9 @@ class EdgeBooks(msgspec.Struct, kw_only=True):
 class Ledger(msgspec.Struct, kw_only=True):
     """All books of a run.
 
-    `calls` is what the pairing stages gave on their first port. `closed` is True when every
-    law holds and nothing is held or in an edge; `open_because` then is empty.
+    `calls` is what the pairing stages gave on their first port, and what sources of calls gave.
+    `closed` is True when every law holds and nothing is held or in an edge; `open_because` then is
+    empty.
     """
 
     closed: bool

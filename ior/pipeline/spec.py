@@ -333,7 +333,7 @@ def add_filter(spec: PipelineSpec, where: str) -> PipelineSpec:
     behind: dict[str, str] = {}
     for name, node in spec.nodes.items():
         nodes[name] = node
-        port = _calls_port(spec, node)
+        port = calls_port(spec, node)
         if port is None:
             continue
         taken = spec.nodes.keys() | nodes.keys()
@@ -350,7 +350,7 @@ def add_filter(spec: PipelineSpec, where: str) -> PipelineSpec:
     return msgspec.structs.replace(spec, nodes=nodes, said=said)
 
 
-def _calls_port(spec: PipelineSpec, node: NodeSpec) -> str | None:
+def calls_port(spec: PipelineSpec, node: NodeSpec) -> str | None:
     """Return the first port of a node that makes calls of halves, None for any other node."""
     if not node.enabled or not (node.type or node.use):
         return None

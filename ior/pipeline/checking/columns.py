@@ -37,6 +37,15 @@ def makes_calls(node: Any) -> bool:
     return isinstance(first, Schema) and first.name == CALLS.name
 
 
+def counts_calls(node: Node) -> bool:
+    """Return whether what a node gives first are calls that nobody before it had.
+
+    They are those that it makes of halves, or reads from a recording of calls.
+    """
+    is_source = isinstance(node, Source) and node.gives.name == CALLS.name
+    return is_source or makes_calls(node)
+
+
 def arriving(given: Iterable[Schema]) -> Schema | None:
     """Return the columns that all of several inputs have; None without an input."""
     schemas = list(given)

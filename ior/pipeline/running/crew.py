@@ -14,7 +14,7 @@ import anyio
 from ior.expr.tree import Tree
 from ior.pipeline.abc import SelectiveSource, SelectiveStage, Source
 from ior.pipeline.channel import Edge
-from ior.pipeline.checking.columns import makes_calls
+from ior.pipeline.checking.columns import counts_calls
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.pipeline.pace import NodeTimes
@@ -140,7 +140,7 @@ class Crew:
         worker.ctx.name = name
         self._leaving[name] = worker
         self._past_books[name] = worker.ctx.books
-        if makes_calls(worker.node):
+        if counts_calls(worker.node):
             self._past_calls.append(worker.ctx.books)
 
     def forget(self, name: str) -> None:
@@ -159,8 +159,8 @@ class Crew:
         return {name: edge.books for name, edge in (self.edges | self._past_edges).items()}
 
     def calls(self) -> int:
-        """Return how many calls were made of halves."""
-        makers = [w.ctx.books for w in self.workers.values() if makes_calls(w.node)]
+        """Return how many calls there were: made of halves, or read as calls."""
+        makers = [w.ctx.books for w in self.workers.values() if counts_calls(w.node)]
         return sum(next(iter(books.out.values())) for books in makers + self._past_calls)
 
     def times(self) -> dict[str, NodeTimes]:
