@@ -51,7 +51,8 @@ def filtered(state: State, terms: tuple[str, ...], family: str) -> State:
     """Return the state with another filter; its pictures are yet to come."""
     looks: tuple[Look | None, ...] = (None,) * len(state.tabs)
     where = joined((*terms, f'family == "{family}"') if family else terms)
-    return replace(state, terms=terms, family=family, where=where, looks=looks)
+    views = tuple(view.renewed() for view in state.views)
+    return replace(state, terms=terms, family=family, where=where, looks=looks, views=views)
 
 
 def pop(state: State) -> State:

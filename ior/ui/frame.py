@@ -75,26 +75,38 @@ def _span(ns: int) -> str:
 
 
 def _numbers(state: State) -> Line:
+    """Say how many calls, how fast, what was lost; shorter where that is too long."""
     if state.picture is None:
         return exactly([("class:label", " waiting for the first calls")], state.columns)
-    ledger, rates = state.picture.ledger, state.rates
-    label, value = "class:label", "class:value"
-    rate = f" ({format_rate(rates.calls)})"
-    line = [(label, " calls "), (value, format_count(ledger.calls)), ("", rate), (label, "  lost ")]
+    ledger, rate = state.picture.ledger, format_rate(state.rates.calls)
+    total = ("class:value", format_count(ledger.calls))
+    both: Line = [total, ("", f" ({rate})")]
+    one: Line = [total if state.is_over else ("", rate)]
+    ways = [
+        _counted(state, ledger, calls, brief=brief)
+        for calls, brief in ((both, False), (both, True), (one, True))
+    ]
+    fitting = (line for line in ways if sum(width(text) for _, text in line) <= state.columns)
+    return exactly(next(fitting, ways[0]), state.columns)
+
+
+def _counted(state: State, ledger: Ledger, calls: Line, *, brief: bool) -> Line:
+    rates, label = state.rates, "class:label"
+    line: Line = [(label, " calls "), *calls, (label, "  lost ")]
     lost = losses(ledger)
     if not lost:
         line.append(("class:good", "0"))
     else:
         where = ", ".join(f"{place} {format_count(rows)}" for place, rows in lost)
-        total = format_count(sum(rows for _, rows in lost))
-        line.append(("class:bad", total if len(lost) == 1 else f"{total}:"))
+        whole = format_count(sum(rows for _, rows in lost))
+        line.append(("class:bad", whole if len(lost) == 1 else f"{whole}:"))
         line.append(("class:bad", f" {lost[0][0]}" if len(lost) == 1 else f" {where}"))
-    if state.picture.totals is not None:
-        line += [(label, "  bytes "), ("", f"{format_size(rates.bytes)}/s")]
-        line += [(label, "  errors "), ("", format_rate(rates.errors))]
+    if state.picture is not None and state.picture.totals is not None:
+        line += [(label, "  " if brief else "  bytes "), ("", f"{format_size(rates.bytes)}/s")]
+        line += [(label, "  err " if brief else "  errors "), ("", format_rate(rates.errors))]
     if state.is_over and ledger.open_because:
         line.append(("class:bad", "  " + "; ".join(ledger.open_because)))
-    return exactly(line, state.columns)
+    return line
 
 
 def _tabs(state: State) -> Line:
@@ -142,7 +154,7 @@ def _filter(state: State) -> Line:
     if words := state.switches.words():
         left += [("class:label", " "), ("class:value", words)]
     matched = state.look.matched if state.look else None
-    if state.where is None:
+    if state.where is None or state.over is not None:  # nobody looks at the tab then
         said = ""
     elif matched is None:
         said = " not applied here "
@@ -161,8 +173,8 @@ def _window(state: State) -> Line:
     if window.end_ns is not None and picture is not None:
         when = f"until {format_clock(max(0, picture.latest_ns - window.end_ns))} ago, 0 returns"
     matched = state.look.matched if state.look else None
-    said = " not applied here "
-    if matched is not None:
+    said = "" if state.over is not None else " not applied here "
+    if matched is not None and state.over is None:
         said = " added up by the second " if matched.by_second else " of the retained rows "
     left = [("class:label", " window "), ("class:value", f"{window.span_s} s {when}")]
     return spread(left, [("class:value", said)], state.columns)

@@ -52,9 +52,15 @@ def begun(periods: tuple[Period, ...], period: Period) -> tuple[Period, ...]:
 
 
 def filtered(ledger: Ledger) -> int:
-    """Return how many calls and rows filters have left out so far, the kernel's included."""
-    books = sum(stage.filtered for stage in ledger.stages.values())
-    return books + ledger.kernel.get("filtered_in_kernel", 0)
+    """Return how many calls and rows filters have left out so far, the kernel's included.
+
+    A row that was on its way to several stages when the filter changed is left out by each of
+    them: it counts once.
+    """
+    stages = ledger.stages.values()
+    inside = sum(stage.filtered for stage in stages if stage.out)
+    at_the_end = max((stage.filtered for stage in stages if not stage.out), default=0)
+    return inside + at_the_end + ledger.kernel.get("filtered_in_kernel", 0)
 
 
 def hole(periods: tuple[Period, ...], window: Window, latest_ns: int, started_ns: int) -> str:

@@ -240,7 +240,8 @@ def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], Stat
         window = change(state.window, state.picture.latest_ns if state.picture else 0)
         if window == state.window:
             return state
-        return replace(state, window=window, looks=(None,) * len(state.tabs))
+        views = tuple(view.renewed() for view in state.views)
+        return replace(state, window=window, looks=(None,) * len(state.tabs), views=views)
 
     return act
 

@@ -266,6 +266,13 @@ def test_a_baseline_counts_from_now_on_and_colours_by_change() -> None:
     assert drawing(state).tree.sums["calls"][ROOT] == 530
 
 
+@pytest.mark.parametrize("change", [Action.WINDOW, Action.NEXT_FAMILY])
+def test_a_baseline_is_let_go_where_other_rows_are_shown(change: Action) -> None:
+    state = showing(Action.BASELINE)
+    assert view(state).base is not None
+    assert view(after(change, state=state)).base is None
+
+
 def test_another_order_of_frames_wants_another_picture_also_while_paused() -> None:
     state = showing(Action.PAUSE)
     before = state.looks_at

@@ -214,3 +214,22 @@ def test_lines_are_cut_and_padded_exactly(left: list[str], right: str, cells: in
 def test_a_row_that_fits_is_not_marked_as_cut() -> None:
     found = lines(running(Resized(120, 24)))
     assert not any("…" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (80, " calls 2,500,000 (250.0 k/s)  lost 0  bytes 97.7 KiB/s  errors 1.2 k/s"),
+        (64, " calls 2,500,000 (250.0 k/s)  lost 0  97.7 KiB/s  err 1.2 k/s"),
+        (60, " calls 250.0 k/s  lost 0  97.7 KiB/s  err 1.2 k/s"),
+    ],
+)
+def test_no_number_is_cut_off_where_there_is_room_for_shorter_words(
+    columns: int, said: str
+) -> None:
+    def seen(seconds: int) -> Tick:
+        totals = Totals(errors=1234 * seconds, bytes=100_000 * seconds)
+        return Tick(Picture(None, ledger(250_000 * seconds), seconds * 10**9, totals))
+
+    state = after(Resized(columns, 15), seen(9), seen(10))
+    assert text(frame.head(state)[1]).rstrip() == said

@@ -13,9 +13,10 @@ from test_frame import lines
 from test_state import after, running
 from test_switches import seen
 
+from ior.pipeline.ledger import Ledger, StageBooks
 from ior.ui.events import PeriodBegun, PromptEdited, Tick
 from ior.ui.keys import Action
-from ior.ui.periods import MOST, Period, begun
+from ior.ui.periods import MOST, Period, begun, filtered
 from ior.ui.state import State
 from ior.ui.tabs.switches import SwitchesView
 
@@ -81,6 +82,18 @@ def test_the_list_says_what_was_let_through_when() -> None:
     found = [line.strip() for line in lines(state)]
     assert "0:01 filter_epoch 3; 0 filtered; only is_error; in the kernel: all of it" in found
     assert "0:02 everything" in found
+
+
+def test_a_row_that_several_stages_left_out_counts_once() -> None:
+    stages = {
+        "pair": StageBooks(in_=100, out={"out": 100}),
+        "view": StageBooks(in_=100, out={"out": 60}, filtered=40),
+        "stats": StageBooks(in_=60, filtered=7, consumed=53),
+        "stream": StageBooks(in_=60, filtered=5, consumed=55),
+    }
+    kernel = {"filtered_in_kernel": 1000}
+    found = Ledger(closed=True, kernel=kernel, calls=100, stages=stages, edges={})
+    assert filtered(found) == 1047
 
 
 def test_a_great_many_changes_keep_the_first() -> None:

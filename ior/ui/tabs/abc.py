@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -29,6 +29,10 @@ class View(msgspec.Struct, frozen=True):
     def wants(self) -> Hashable:
         """What a picture depends on: another one is taken at once when this changes."""
         return None
+
+    def renewed(self) -> Self:
+        """Return the view for other rows: without what was seen of those before."""
+        return self
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -64,6 +64,10 @@ class FlameView(View, frozen=True, kw_only=True):
         """Another order of frames is another picture."""
         return self.stack
 
+    def renewed(self) -> FlameView:
+        """Count from the start again: what came since can only be told of the same rows."""
+        return self if self.base is None else replace(self, base=None)
+
 
 class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
     """Shows a `flamegraph` node; other orders of frames are made of the retained rows."""
