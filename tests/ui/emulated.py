@@ -157,6 +157,7 @@ class Stand:
         self.terminal, self._keyboard, self.state = terminal, keyboard, state
         self.cells: list[list[Char]] = []  # of the terminal, when it was last shown
         self.before = state, self.cells  # before the last thing that was done
+        self._heard = 0  # events
         self.screen = Screen(
             lambda: self.state,
             self.dispatch,
@@ -166,6 +167,7 @@ class Stand:
         )
 
     def dispatch(self, event: Event) -> None:
+        self._heard += 1
         before, self.state = self.state, reduce(self.state, event)
         self.screen.follow(before, self.state)
 
@@ -184,12 +186,16 @@ class Stand:
         await drawn.wait()
         for key in keys:
             self.before = self.state, self.terminal.cells
+            heard = self._heard
             drawn.clear()
             if isinstance(key, str):
                 self._keyboard.send_text(key)
             else:
                 key()
             await asyncio.wait_for(drawn.wait(), 10)
+            while key == "\x1b" and self._heard == heard:  # drawn for something else meanwhile
+                drawn.clear()
+                await asyncio.wait_for(drawn.wait(), 10)
         while application.invalidated:
             drawn.clear()
             await asyncio.wait_for(drawn.wait(), 10)
