@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ior.calls import Batch
 from ior.histogram import HistogramSnapshot
+from ior.stages.stream import StreamSnapshot
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,34 +48,78 @@ class Durations(msgspec.Struct, frozen=True, eq=False):
 
 def of_rows(batches: Iterable[Batch]) -> Durations:
     """Count calls by duration and by when they returned."""
-    parts = [_Part(batch) for batch in batches if len(batch)]
-    last_ns = max((int(part.end_ns.max()) for part in parts), default=0)
-    first_ns = min((int(part.end_ns.min()) for part in parts), default=last_ns)
-    slot_ns = FINE_NS if last_ns - first_ns < MOST * FINE_NS else COARSE_NS
-    last = last_ns // slot_ns
-    first = max(first_ns // slot_ns, last - MOST + 1)
-    slots = last - first + 1 if parts else 0
-    heat = {name: np.zeros((slots, STEPS), np.int64) for name in ("latency", "gap")}
-    total = {name: np.zeros(STEPS, np.int64) for name in heat}
-    for part in parts:
-        slot = part.end_ns // slot_ns - first
-        for name, steps in part.steps.items():
-            has = steps >= 0
-            total[name] += np.bincount(steps[has], minlength=STEPS)
-            late = has & (slot >= 0)
-            cells = slot[late] * STEPS + steps[late]
-            heat[name] += np.bincount(cells, minlength=slots * STEPS).reshape(slots, STEPS)
-    calls = sum(len(part.end_ns) for part in parts)
-    return Durations(calls, total["latency"], total["gap"], heat, slot_ns)
+    return _summed([_Part(batch) for batch in batches if len(batch)])
+
+
+class Counter:
+    """Counts the rows that a `stream` retains, each batch of them once."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[int, int], _Part] = {}  # by first row's number, and rows
+
+    def of(self, retained: StreamSnapshot) -> Durations:
+        """Count the rows that are retained now."""
+        number = retained.total - sum(map(len, retained.batches))
+        parts: dict[tuple[int, int], _Part] = {}
+        for batch in retained.batches:
+            key = number, len(batch)
+            if len(batch):
+                parts[key] = self._parts.get(key) or _Part(batch)
+            number += len(batch)
+        self._parts = parts
+        return _summed(list(parts.values()))
 
 
 class _Part:
-    """One batch: when each call returned, and its steps, -1 for none."""
+    """One batch: its calls by fine slot and step, as far as there are some.
+
+    `cells` of each metric are pairs of arrays: slot and step as one number, and calls.
+    """
 
     def __init__(self, batch: Batch) -> None:
         latency = batch["latency_ns"]
-        self.end_ns: Any = batch["time_ns"].view(np.int64) + np.maximum(latency, 0)
-        self.steps = {"latency": _steps(latency), "gap": _steps(batch["gap_ns"])}
+        slots = (batch["time_ns"].view(np.int64) + np.maximum(latency, 0)) // FINE_NS
+        self.calls = len(batch)
+        self.first, self.last = int(slots.min()), int(slots.max())
+        self.cells = {
+            name: _counted(slots, _steps(column), self.first, self.last)
+            for name, column in (("latency", latency), ("gap", batch["gap_ns"]))
+        }
+
+
+_DENSE = 4096  # slots
+
+
+def _counted(slots: Ints, steps: Ints, first: int, last: int) -> tuple[Ints, Ints]:
+    """Return the cells that calls are in, and how many; a call without a step is in none."""
+    has = steps >= 0
+    if last - first >= _DENSE:
+        return np.unique(slots[has] * STEPS + steps[has], return_counts=True)
+    counts = np.bincount((slots[has] - first) * STEPS + steps[has])
+    cells = np.flatnonzero(counts)
+    return cells + first * STEPS, counts[cells]
+
+
+def _summed(parts: list[_Part]) -> Durations:
+    """Add up parts, in slots that are fine where all are within three minutes."""
+    last, first = max((p.last for p in parts), default=0), min((p.first for p in parts), default=0)
+    coarse = last - first >= MOST
+    fine = COARSE_NS // FINE_NS if coarse else 1  # slots in one of the result
+    first = max(first // fine, last // fine - MOST + 1)
+    slots = last // fine - first + 1 if parts else 0
+    heat, total = {}, {}
+    for name in ("latency", "gap"):
+        pairs = [part.cells[name] for part in parts] or [(np.zeros(0, np.int64),) * 2]
+        cells, counts = (np.concatenate(some) for some in zip(*pairs, strict=True))
+        steps, slot = cells % STEPS, cells // STEPS // fine - first
+        total[name] = np.bincount(steps, counts, STEPS).astype(np.int64)
+        late = slot >= 0
+        at = slot[late] * STEPS + steps[late]
+        heat[name] = np.bincount(at, counts[late], slots * STEPS).astype(np.int64)
+        heat[name] = heat[name].reshape(slots, STEPS)
+    slot_ns = COARSE_NS if coarse else FINE_NS
+    calls = sum(part.calls for part in parts)
+    return Durations(calls, total["latency"], total["gap"], heat, slot_ns)
 
 
 def step_of(ns: int) -> int:

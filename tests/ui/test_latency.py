@@ -15,11 +15,21 @@ from ior.calls import Batch
 from ior.expr import compile_filter
 from ior.histogram import Histogram
 from ior.names import Names
+from ior.stages.stream import Stream, StreamConfig
 from ior.testing import calls
 from ior.text import width
 from ior.ui import frame
 from ior.ui.bars import bar, shade, sparkline
-from ior.ui.durations import EDGES, FINE_NS, MOST, STEPS, Durations, of_histogram, of_rows
+from ior.ui.durations import (
+    EDGES,
+    FINE_NS,
+    MOST,
+    STEPS,
+    Counter,
+    Durations,
+    of_histogram,
+    of_rows,
+)
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.state import State
@@ -65,6 +75,24 @@ def test_every_call_is_counted_in_the_step_that_its_filter_finds(latency: list[i
     for step in range(STEPS):
         where = compile_filter(term("latency", step, step))
         assert found.latency[step] == np.count_nonzero(where(batch) & (batch["latency_ns"] >= 0))
+
+
+@given(
+    st.lists(st.lists(st.integers(-1, 10**12), min_size=1, max_size=9), min_size=1, max_size=9),
+    st.integers(1, 30),
+)
+def test_retained_rows_are_counted_once_and_as_all_at_once(
+    latency: list[list[int]], most: int
+) -> None:
+    stage, counter = Stream(StreamConfig(rows=most)), Counter()
+    for i, part in enumerate(latency):
+        times = [(i * 60 + k) * SECOND for k in range(len(part))]
+        stage.process(rows(part, [n // 3 for n in part], times))
+        found, whole = counter.of(stage.snapshot()), of_rows(stage.snapshot().batches)
+        assert (found.calls, found.slot_ns) == (whole.calls, whole.slot_ns)
+        for metric in ("latency", "gap"):
+            assert found.counts(metric).tolist() == whole.counts(metric).tolist()
+            assert found.heat[metric].tolist() == whole.heat[metric].tolist()
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1, max_size=50), st.integers(0, 49))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream
 from ior.ui.bars import bar, shade, shaded
-from ior.ui.durations import EDGES, STEPS, Durations, of_histogram, of_rows
+from ior.ui.durations import EDGES, STEPS, Counter, Durations, of_histogram, of_rows
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
@@ -76,6 +76,7 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def __init__(self, stats: str | None) -> None:
         self._stats = stats
+        self._counter = Counter()
 
     @classmethod
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
@@ -85,7 +86,10 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def look(self, sight: Sight, view: LatencyView) -> Durations | None:  # noqa: ARG002 (any will do)
         """Return the calls by duration."""
-        if sight.rows() is not None:
+        retained = sight.rows()
+        if retained is not None and sight.where is None and not sight.window.span_s:
+            return self._counter.of(retained)
+        if retained is not None:
             return of_rows(sight.chosen())
         found = None if self._stats is None else sight.answer(self._stats)
         return of_histogram(found.latency) if isinstance(found, StatsSnapshot) else None
