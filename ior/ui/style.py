@@ -21,13 +21,15 @@ _PLAIN: Classes = {
     "badge": "reverse bold",
     "value": "bold",
     "bad": "bold",
+    "tab": "fg:default",  # prompt_toolkit has a colour of its own for it
     "tab.here": "reverse",
     "heading": "underline",
     "heading.sorted": "underline bold",
     "cursor": "reverse",
     "match": "bold underline",
     "prompt": "bold",
-    "bar.key": "reverse",
+    "bar.key": "fg:default reverse",
+    "bar.word": "fg:default",
 }
 _FRAMES = ("flame.f0", "flame.f1", "flame.f2", "flame.f3", "flame.f4", "flame.f5")
 _FRAME_COLOURS = ("#5fd7d7", "#ffd75f", "#d787d7", "#87d787", "#87afff", "#ff8787")

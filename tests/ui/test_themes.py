@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from emulated import Terminal
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.styles import Attrs
+from prompt_toolkit.styles import Attrs, default_ui_style, merge_styles
 from scenes import Seat
 
 from ior.ui.style import CLASSES, fitting, theme
 
+VIEWS = Path(__file__).parents[2] / "ior" / "ui"
 TRUE = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 ATTRIBUTES = {"0", "1", "4", "7"}  # reset, bold, underline, reverse
 SIXTEEN = {str(n) for low in (30, 40, 90, 100) for n in range(low, low + 8)}
@@ -97,13 +99,26 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def used() -> set[str]:
+    """Return the classes that the views name; where a number follows, without it."""
+    texts = (path.read_text(encoding="utf-8") for path in VIEWS.rglob("*.py"))
+    return {one.rstrip(".") for text in texts for one in re.findall(r"class:([a-z.]+)", text)}
+
+
+def test_every_class_that_the_views_name_is_known() -> None:
+    known = {name.rstrip("0123456789").rstrip(".") for name in CLASSES["dark"]}
+    parents = {part.rpartition(".")[0] for part in CLASSES["dark"]} | {"flame.f", "flame.c"}
+    assert used() - known - parents <= {"flame.edge"}
+
+
 @pytest.mark.parametrize("name", BACKGROUNDS)
 def test_everything_can_be_read(name: str) -> None:
-    style = theme(name, TRUE).style
-    for part in CLASSES[name]:
+    style = merge_styles([default_ui_style(), theme(name, TRUE).style])
+    for part in sorted(used() | CLASSES[name].keys()):
         attrs = style.get_attrs_for_style_str(f"class:{part}")
         for background in BACKGROUNDS[name]:
-            own = attrs.color or BACKGROUNDS["light" if name == "dark" else "dark"][0]
+            own = attrs.color.replace("default", "") if attrs.color else ""
+            own = own or BACKGROUNDS["light" if name == "dark" else "dark"][0]
             behind = attrs.bgcolor or background
             assert contrast(own, behind) >= 4.5, (part, own, behind)
 
