@@ -92,6 +92,34 @@ def test_a_click_zooms_into_a_frame_that_is_selected(seat: Make) -> None:
     assert view(sitting).zooms[-1].path == ("nginx",)
 
 
+def test_a_click_selects_in_the_lists_of_the_overview_and_another_drills_in(seat: Make) -> None:
+    sitting = seat("Overview")
+    row = sitting.state.head_rows + sitting.state.layout.lists + 2
+    column = sitting.show()[row - 2].index("Processes by") + 3
+    sitting.show(at(column, row))
+    assert (view(sitting).column, view(sitting).row, sitting.state.terms) == (2, 1, ())
+    sitting.show(at(column, row))
+    assert sitting.state.terms == ("pid == 101",)
+
+
+def test_a_click_selects_a_step_of_latency_and_another_filters_by_it(seat: Make) -> None:
+    sitting = seat("Latency")
+    row = sitting.state.head_rows + 3
+    label = sitting.show(at(4, row))[row].split()[0]
+    assert (view(sitting).cursor, sitting.state.terms) == (sitting.state.layout.first + 2, ())
+    sitting.show(at(4, row))
+    assert sitting.state.terms[0].startswith(f"latency >= {label} ")
+
+
+def test_a_click_selects_a_family_and_another_switches_it_off(seat: Make) -> None:
+    sitting = seat("Flame")
+    row = sitting.state.head_rows + 2
+    name = sitting.show("o", at(10, row))[row].split()[1]
+    assert sitting.state.switches.words() == ""
+    sitting.show(at(10, row))
+    assert sitting.state.switches.words() == f"off {name}"
+
+
 @pytest.mark.parametrize(("name", "step"), [("Files", 3), ("Stream", 3), ("Latency", 1)])
 def test_the_wheel_scrolls(seat: Make, name: str, step: int) -> None:
     sitting = seat(name)

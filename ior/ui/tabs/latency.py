@@ -125,6 +125,8 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
             case Clicked(_, row):
                 step = layout.first + view.top + row - 1
                 inside = row > 0 and step < layout.first + layout.count
+                if inside and step == view.cursor:
+                    return self.reduce(view, layout, Pressed(Action.DRILL))
                 return Step(replace(view, cursor=step)) if inside else None
             case Pressed(Action.DRILL):
                 ends = sorted((here, here if view.mark is None else view.mark))

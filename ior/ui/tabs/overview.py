@@ -193,10 +193,12 @@ def _drill(view: OverviewView, layout: OverviewLayout) -> Step:
 
 
 def _clicked(view: OverviewView, layout: OverviewLayout, column: int, row: int) -> Step | None:
+    """Point at a row; a click on the one under the cursor drills in."""
     at = row - layout.lists - 1
     if not layout.tops or not 0 <= at < layout.rows:
         return None
-    return Step(replace(view, column=column // _wide(layout), row=at))
+    to = replace(view, column=min(column // _wide(layout), len(layout.tops) - 1), row=at)
+    return _drill(view, layout) if to == view else Step(to)
 
 
 def _wide(layout: OverviewLayout) -> int:

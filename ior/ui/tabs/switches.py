@@ -14,7 +14,17 @@ from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.periods import Period, filtered, lines
 from ior.ui.sight import Sight
 from ior.ui.switches import Switches, families
-from ior.ui.tabs.abc import Answered, Question, Size, Step, Tab, TabEvent, View, WrongAnswer
+from ior.ui.tabs.abc import (
+    Answered,
+    Clicked,
+    Question,
+    Size,
+    Step,
+    Tab,
+    TabEvent,
+    View,
+    WrongAnswer,
+)
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count
 
@@ -116,6 +126,13 @@ class SwitchesTab(Tab[SwitchesView, Counted, SwitchesLayout]):
                 return Step(view, ask=replace(_SEARCH, text=view.pattern))
             case Pressed(Action.CANCEL, _) if view.pattern:
                 return Step(replace(view, pattern="", cursor=0))
+            case Clicked(_, line):
+                at = view.top + line - 1
+                if not 0 < line <= layout.page or at >= len(layout.rows):
+                    return None
+                if at == view.cursor:
+                    return self.reduce(view, layout, Pressed(Action.TOGGLE))
+                return Step(replace(view, cursor=at))
             case Pressed(Action.TOGGLE, _) if layout.rows:
                 row = layout.rows[view.cursor]
                 switches = view.switches.toggled(row.members)
