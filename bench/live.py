@@ -9,6 +9,7 @@ is shown next to what is lost when nothing is drawn. Run as root.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import time
@@ -109,6 +110,7 @@ def view(
         session = Timed(
             pipeline, command=command, title="bench", refresh_s=refresh_ms / 1000, options=options
         )
+        gc.freeze()  # as `run_tui` does
         cpu, begin = time.process_time(), time.monotonic()
 
         async def live() -> None:

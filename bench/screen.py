@@ -7,6 +7,7 @@ the picture from the run is not in it: that is the tick's.
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,7 @@ def frame_ms(tab: AnyTab, picture: Callable[[], object]) -> list[float]:
 
 def main() -> None:
     """Print the frame time of each kind of tab."""
+    gc.freeze()  # as the view does
     print(
         f"Frames of the live view at {COLUMNS}x{LINES}, {ROWS:,} rows or stacks, new each time;\n"
         f"Stream retains what it can of {CALLS_S:,} calls a second, and draws {TICKS_S} times:\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import sys
 import time
 from pathlib import Path
@@ -93,6 +94,7 @@ def run_tui(
         options=options or ViewOptions(),
     )
     try:
+        gc.freeze()  # what is loaded now stays: a full collection would stop for 50 ms to see so
         with diverted(session.say), create_app_session(input=keyboard, output=terminal):
             anyio.run(session.live, keyboard, terminal)
     finally:
