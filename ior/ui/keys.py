@@ -66,6 +66,7 @@ class Action(StrEnum):
     RESCAN = "rescan"
     CLEAR = "clear"
     METRIC = "metric"
+    HEIGHT = "height"
     VIEW = "view"
     SEARCH = "search"
     NEXT_MATCH = "next match"

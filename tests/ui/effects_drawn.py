@@ -8,7 +8,7 @@ from effects import Done, Effect, view
 from scenes import text
 
 from ior.ui import frame
-from ior.ui.flame import Drawing
+from ior.ui.frames import Drawing
 from ior.ui.icicle import Box
 from ior.ui.state import State
 
@@ -48,6 +48,17 @@ def recolours(done: Done) -> None:
     assert any("flame.f" in style for style in styles[0])
     assert any("heat." in style for style in styles[1])
     assert not any("flame.f" in style for style in styles[1])
+
+
+def heightens(done: Done) -> None:
+    assert "height" not in done.was[0]
+    for name in ("latency", "gap", "bytes", "errors"):
+        assert f"height mean {name}" in done.now[0]
+        layout = drawing(done.after)
+        by_mean = sorted((layout.mean(box), layout.filled(box)) for box in layout.boxes[1])
+        assert [high for _, high in by_mean] == sorted(high for _, high in by_mean)
+        done.again(done.name)
+    assert done.now == done.was
 
 
 def another_order(done: Done) -> None:

@@ -79,6 +79,7 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (FlameTab, Action.POP): drawn.undoes_the_zoom,
     (FlameTab, Action.METRIC): do.widths(5),
     (FlameTab, Action.VIEW): drawn.recolours,
+    (FlameTab, Action.HEIGHT): drawn.heightens,
     (FlameTab, Action.SORT): drawn.another_order,
     (FlameTab, Action.REVERSE): drawn.types_an_order,
     (FlameTab, Action.SEARCH): drawn.searches,

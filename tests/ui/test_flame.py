@@ -17,14 +17,16 @@ from ior.testing import calls
 from ior.text import width
 from ior.ui import frame
 from ior.ui.events import Event, Look, Picture, PromptEdited, Resized, Started, Tick
-from ior.ui.flame import Drawing
+from ior.ui.frames import Drawing
 from ior.ui.icicle import NARROW, place
 from ior.ui.keys import Action, Pressed
 from ior.ui.reducer import reduce
 from ior.ui.state import State
 from ior.ui.tabs.abc import Clicked
-from ior.ui.tabs.flame import STACKS, FlameTab, FlameView
+from ior.ui.tabs.flame import STACKS, FlameTab
+from ior.ui.tabs.flamemoves import FlameView
 from ior.ui.tree import ROOT, of_snapshot
+from ior.ui.widgets import Line
 
 SECOND = 1_000_000_000
 
@@ -217,6 +219,33 @@ def test_colours_by_family_errors_and_mean_latency() -> None:
     assert (errors["dd"], errors["/bin"]) == ("class:heat.0", "class:heat.4")
     heat = styles(showing(Action.VIEW))
     assert (heat["dd"], heat["fi"]) == ("class:heat.0", "class:heat.4")
+
+
+def test_frames_are_as_high_as_the_mean_of_their_calls() -> None:
+    state = showing(Action.HEIGHT)
+    assert "height mean latency" in lines(state)[0]
+    layout, body = drawing(state), [frame.body(state, i) for i in range(state.body_rows)]
+    assert layout.tall == 4
+    most = max(layout.mean(box) for row in layout.boxes[1:] for box in row)
+    for box in layout.boxes[1]:
+        rows = range(layout.above + layout.tall, layout.above + 2 * layout.tall)
+        styles = [_style_at(body[row], box.column + 1) for row in rows]
+        filled = 4 - styles.count("class:rest")
+        assert filled == max(1, round(4 * layout.mean(box) / most))
+        assert styles == sorted(styles, key=lambda style: style == "class:rest")
+    assert len({layout.filled(box) for row in layout.boxes for box in row}) > 1
+    errors = showing(*[Action.HEIGHT] * 4)
+    assert "mean errors" in lines(errors)[-1]
+    assert lines(showing(*[Action.HEIGHT] * 5)) == lines(showing())
+
+
+def _style_at(line: Line, column: int) -> str:
+    """Return the style of a cell."""
+    for style, text in line:
+        column -= width(text)
+        if column < 0:
+            return style
+    raise AssertionError("no such column")
 
 
 def test_a_search_marks_its_matches_and_says_what_they_cover() -> None:

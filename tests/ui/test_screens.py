@@ -18,7 +18,7 @@ from scenes import NAMES, Seat, opened, written
 
 from ior.text import width
 from ior.ui.events import Event, Resized
-from ior.ui.flame import Drawing
+from ior.ui.frames import Drawing
 from ior.ui.keys import Action, Pressed
 from ior.ui.tabs.catalogue import TABS
 from ior.ui.tabs.table import TableLayout

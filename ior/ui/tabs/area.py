@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ior.snapshots import Field
 from ior.text import fit, width
-from ior.ui.flame import Zoom
+from ior.ui.frames import Zoom
 from ior.ui.grid import cell
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import WEIGHTS, Parts

@@ -8,11 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from ior.stages.flamegraph import FlamegraphConfig
-from ior.ui.flame import Drawing
+from ior.ui.frames import Drawing
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import Parts
 from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent
-from ior.ui.tabs.flame import FlameTab, FlameView
+from ior.ui.tabs.flame import FlameTab
+from ior.ui.tabs.flamemoves import FlameView
 
 _FLAME = FlameTab("", FlamegraphConfig(), rows=False)
 _TAKEN = (

@@ -22,7 +22,7 @@ from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs import area, branches, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
 from ior.ui.tabs.counted import signed, with_counted
-from ior.ui.tabs.flame import FlameView
+from ior.ui.tabs.flamemoves import FlameView
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
 
