@@ -99,7 +99,7 @@ class Errands:
             case Copy(text):
                 self._copy(text)
             case CopyCommand():
-                line = self._command_line(self._state().terms)
+                line = self._command_line(equivalent_terms(self._state()))
                 if not line:
                     raise IorError("no ior run traces the same: these calls are made up")
                 self._copy(line)
@@ -195,6 +195,14 @@ def _gathered(texts: Iterable[str]) -> Iterator[str]:
             yield "".join(waiting)
             waiting, size = [], 0
     yield "".join(waiting)
+
+
+def equivalent_terms(state: State) -> tuple[str, ...]:
+    """Return what a run must ask for to show the same. Raises IorError where it cannot."""
+    if state.switches.at_first - state.switches.off:
+        said = "add --syscalls or --families to the line without it"
+        raise IorError(f"{state.switches.words()} since the run began: {said}")
+    return (*state.terms, *((state.switches.where,) if state.switches.where else ()))
 
 
 def _question(kind: Kind) -> Question:

@@ -14,8 +14,11 @@ from test_frame import lines
 from test_state import after, running
 
 from ior import syscalls
+from ior.errors import IorError
 from ior.pipeline.spec import parse
 from ior.text import width
+from ior.ui.app import ViewOptions
+from ior.ui.errands import equivalent_terms
 from ior.ui.events import Event, Look, Picture, PromptEdited, Resized, Tick
 from ior.ui.keys import SCROLL, Action
 from ior.ui.selecting import gated
@@ -228,3 +231,20 @@ def test_what_is_switched_off_is_not_shown_again_and_booked(person: Person, tmp_
     view = books["stages"]["view"]
     assert view["filtered"] > 13_000
     assert view["in"] == view["filtered"] + view["out"]["out"]
+
+
+def test_the_equivalent_command_line_leaves_out_what_is_off(person: Person) -> None:
+    person.when("read ", "o").when("AIO", "/").when("syscalls: ", "^read$\r")
+    person.when("[x] read", " ").when("off read", "oY").when("copied: ", "q")
+    options = ViewOptions(command_line=lambda terms: f"ior run {terms}")
+    spec = pipeline(STREAM, source="ends = false")
+    assert live(person, spec, options=options) == 0
+    screen = "\n".join(person.saw[-1])
+    assert """copied: ior run ('syscall not in ["read"]',)""" in screen
+
+
+def test_there_is_no_command_line_for_what_was_switched_on() -> None:
+    switched = Switches(off=frozenset(), at_first=frozenset({"read"}))
+    with pytest.raises(IorError, match="on read since the run began"):
+        equivalent_terms(State(title="x", switches=switched, terms=("is_error",)))
+    assert equivalent_terms(State(title="x", terms=("is_error",))) == ("is_error",)
