@@ -122,4 +122,6 @@ def test_skipped_runs_are_in_the_books_and_said_at_the_end(
         code = main([*line, "--fail-on-loss"])
     said = capfd.readouterr().err
     assert code == 3, said
-    assert [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) probe runs skipped", said)]
+    told = re.findall(r"([\d,]+) probe runs skipped", said)
+    assert len(told) == 2, "in the report, and in the last line"
+    assert re.search(r"[\d,]+ probe runs skipped, each", said.splitlines()[-1])
