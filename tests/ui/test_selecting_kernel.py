@@ -24,6 +24,7 @@ from ior.stages.flamegraph import FlameSnapshot
 from ior.stages.history import HistorySnapshot
 from ior.stages.stats import StatsSnapshot
 from ior.stages.stream import StreamSnapshot
+from ior.ui.recorder import Recorder
 from ior.ui.selecting import Selector, gated
 from ior.ui.sight import looked_at
 
@@ -72,6 +73,15 @@ class View:
         with anyio.fail_after(30):
             while min(b - a for a, b in zip(had, self.shown(syscall), strict=True)) < more:  # noqa: ASYNC110 - the run is as it is
                 await anyio.sleep(0.01)
+
+    def recorder(self) -> Recorder:
+        """Return what records this view."""
+        return Recorder(self._run, self._spec)
+
+    @property
+    def filtered_in_kernel(self) -> int:
+        """How many calls the kernel has left out so far."""
+        return self._run.ledger().kernel["filtered_in_kernel"]
 
     def shown(self, syscall: str) -> tuple[int, ...]:
         """What is shown of a syscall: in tables, in flames, by the second, and the latest row."""
@@ -189,6 +199,39 @@ def test_a_filter_is_applied_in_the_kernel_from_now_on_and_taken_off_again() -> 
     assert kernel == ["all of it", "syscall == write", ""]
     assert ledger.kernel["filtered_in_kernel"] > 50_000
     assert ledger.kernel["lost"] == 0
+
+
+def test_the_kernel_applies_filters_also_while_there_is_a_recording(tmp_path: Path) -> None:
+    kernel: list[str] = []
+    growth: list[int] = []
+
+    async def chosen(view: View, text: str, syscall: str) -> None:
+        period, refused = view.selector.choose(compile_filter(text), view.selector.switches)
+        assert refused == []
+        kernel.append(period.kernel)
+        await filtering(view, syscall)
+
+    async def filtering(view: View, syscall: str) -> None:
+        await view.until(syscall, 1000)  # nothing that began before is on its way
+        before = view.filtered_in_kernel
+        await view.until(syscall, 10_000)
+        growth.append(view.filtered_in_kernel - before)
+
+    async def act(view: View) -> None:
+        await view.until("read", 1000)
+        await chosen(view, 'syscall == "write"', "write")
+        recorder = view.recorder()
+        await recorder.start(str(tmp_path / "x.ior"))
+        await filtering(view, "write")
+        await chosen(view, 'syscall == "read"', "read")
+        await recorder.stop()
+        await filtering(view, "read")
+        await chosen(view, 'syscall == "write"', "write")
+
+    ledger = View().run(act)
+    assert kernel == ["all of it"] * 3
+    assert min(growth) > 5_000
+    assert ledger.stages["recording@1"].consumed > 10_000
 
 
 def test_a_recording_goes_on_over_changes_of_the_filter(tmp_path: Path) -> None:

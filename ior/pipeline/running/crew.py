@@ -130,8 +130,15 @@ class Crew:
                 )
                 self._past_edges[edge.name] = self.edges.pop(key)
         self.workers = {name: fresh.get(name) or self.workers[name] for name in graph.members}
-        self.graph = graph
-        join(graph, self.workers, self.edges, self._seams)
+        # Those that go on know what they were asked for since they started: `keeps` of a filter.
+        at_work = {name: self.graph.members[name].node for name in changes.kept}
+        self.graph = graph._replace(
+            members={
+                name: member._replace(node=at_work.get(name, member.node))
+                for name, member in graph.members.items()
+            }
+        )
+        join(self.graph, self.workers, self.edges, self._seams)
         self._written |= self._paths()
         self._push_down()
         return {name: self._leaving[name] for name in names.values()}
