@@ -24,7 +24,17 @@ from ior.pipeline.abc import Sink
 from ior.pipeline.spec import NodeSpec, PipelineSpec, add_filter, set_value
 
 SOURCE = "kernel"  # the name of the source that the options about tracing mean
+_SELECTING = frozenset((*SELECTION, "exclude"))
 DEMO_RATE = 20_000  # calls a second: lively, and no load worth the name
+
+
+class _Selection(msgspec.Struct):
+    """The keys of a source that select, as the file gives them."""
+
+    families: list[str] = []
+    kinds: list[str] = []
+    syscalls: list[str] = []
+    exclude: dict[str, list[str]] = {}
 
 
 def apply(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
@@ -104,6 +114,8 @@ def _selected(keys: dict[str, Any], given: dict[str, list[str]]) -> dict[str, An
     What is asked for replaces what the file asks for; what is left out adds to what the file
     leaves out. Raises UsageError where nothing is left to trace.
     """
+    if not _selects(keys):
+        return {}
     changes: dict[str, Any] = {name: given[name] for name in SELECTION if name in given}
     if "no_syscalls" in given:
         old = keys.get("exclude", {})
@@ -114,6 +126,16 @@ def _selected(keys: dict[str, Any], given: dict[str, list[str]]) -> dict[str, An
     return changes
 
 
+def _selects(keys: dict[str, Any]) -> bool:
+    """Tell whether the file's own selection is one; if not, whoever builds the graph says why."""
+    try:
+        msgspec.convert({name: keys[name] for name in keys if name in _SELECTING}, _Selection)
+        chosen(keys)
+    except (msgspec.ValidationError, UsageError):
+        return False
+    return True
+
+
 def _sampled(
     keys: dict[str, Any], changed: dict[str, Any], named: list[str], sample: dict[str, int]
 ) -> dict[str, Any]:
@@ -122,13 +144,13 @@ def _sampled(
     A syscall that `--syscalls` names is recorded also where the file only counts it. Raises
     UsageError for a rate of what is not traced.
     """
+    old = keys.get("sample", {})
+    if not _selects(changed) or not _are_rates(old):
+        return {}  # whoever builds the graph says what is wrong
     traced = chosen(changed)
     for name in sample:
         if not sampling.numbers(name) & traced:
             raise UsageError(f"--sample {name}: it is not traced; add it with --syscalls")
-    old = keys.get("sample", {})
-    if not _are_rates(old):
-        return {}  # whoever builds the graph says what is wrong
     table = syscalls.table()
     asked = {table.by_name[name].nr for name in named if name in table.by_name}
     kept = {

@@ -13,7 +13,8 @@ from made import PIPELINE
 from ior import syscalls
 from ior.cli import options, overrides
 from ior.cli.run import Run
-from ior.errors import InputNotFound, UsageError
+from ior.errors import InputNotFound, SpecError, UsageError
+from ior.pipeline.graph import build
 from ior.pipeline.spec import PipelineSpec, parse
 
 TRACE = """
@@ -291,3 +292,17 @@ def test_a_rate_of_what_is_not_traced_is_refused() -> None:
 def test_a_recording_takes_no_rates() -> None:
     with pytest.raises(UsageError, match="--replay and --sample do not go together"):
         options.check_target(args("--replay", "x.ior", "--sample", "read=0"))
+
+
+@pytest.mark.parametrize("argv", [("--sample", "read=10"), ("--no-syscalls", "write"), ()])
+@pytest.mark.parametrize(
+    "selection",
+    ["families = 5", "families = [3]", "exclude = 5", 'kinds = ["no-such"]', 'sample = "all"'],
+)
+def test_what_the_file_selects_wrongly_is_left_to_the_check_of_the_file(
+    selection: str, argv: tuple[str, ...]
+) -> None:
+    pipeline = spec(f'version = 1\n[stage.kernel]\ntype = "bpf"\n{selection}\n')
+    changed = overrides.apply(pipeline, args(*argv, command=["true"]))
+    with pytest.raises(SpecError, match=rf"stage\.kernel\.{selection.split(maxsplit=1)[0]}"):
+        build(changed)
