@@ -1,4 +1,4 @@
-"""What all tests share: the event loop, hypothesis without deadlines, and the kernel.
+"""What all tests share: the event loop, hypothesis without deadlines, signals, and the kernel.
 
 A test marked `kernel` loads eBPF programs. It may be skipped in one case only: a developer
 without privileges. Under CI it fails instead.
@@ -7,6 +7,7 @@ without privileges. Under CI it fails instead.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 # database, so that a run as root leaves nothing in the clone.
 settings.register_profile("ior", deadline=None, database=None, derandomize="CI" in os.environ)
 settings.load_profile("ior")
+
+
+# What a test starts heeds the signals that end it, also where the tests run under nohup or in
+# the background of a shell, which ignore them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def may_load_programs() -> bool:

@@ -39,12 +39,9 @@ path = "rows.csv"
 
 
 def start(folder: Path, *argv: str) -> subprocess.Popen[str]:
-    """Start `ior run` in a session of its own, so that it has no controlling terminal.
-
-    It heeds SIGHUP, also where the tests run under nohup.
-    """
+    """Start `ior run` in a session of its own, so that it has no controlling terminal."""
     return subprocess.Popen(
-        ["env", "--default-signal=HUP", sys.executable, "-m", "ior", "run", *argv],
+        [sys.executable, "-m", "ior", "run", *argv],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
