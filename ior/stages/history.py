@@ -15,8 +15,6 @@ import msgspec
 import numpy as np
 
 from ior.calls import Batch, Origin, Schema
-from ior.expr import Predicate
-from ior.histogram import BUCKETS
 from ior.names import Names
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
@@ -68,15 +66,6 @@ class HistorySnapshot(msgspec.Struct, frozen=True, eq=False):
         sums = (int(groups["bytes"].sum()), int(groups["latency_ns"].sum()))
         ago = self.seconds[-1].number - second.number
         return (ago, groups.calls, int(failed.sum()), *sums, len(groups))
-
-
-def heat(seconds: tuple[Second, ...], where: Predicate | None = None) -> np.ndarray[Any, Any]:
-    """Return how many calls had which latency when: int64, shape (seconds, `BUCKETS`)."""
-    found = np.zeros((len(seconds), BUCKETS), np.int64)
-    for counts, second in zip(found, seconds, strict=True):
-        groups = second.groups if where is None else second.groups.matching(where)[0]
-        np.add.at(counts, groups.latency.buckets, groups.latency.counts)
-    return found
 
 
 class HistoryConfig(Config, frozen=True, kw_only=True):

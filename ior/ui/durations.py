@@ -1,12 +1,13 @@
-"""Retained calls by how long they took, how long after the call before, and when.
+"""Calls by how long they took, how long after the call before, and when.
 
 Durations fall into steps of 1, 2 and 5 in each power of ten, as people read a scale; times
-into slots of a second, or of a tenth where all are within three minutes, of which 1800 are kept.
+into slots of a second, or of a tenth where all are rows within three minutes, of which 1800 are
+kept. What was counted in a histogram before falls where the middle of its bucket does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import Batch
+from ior.histogram import EDGES as BUCKET_EDGES
 from ior.histogram import HistogramSnapshot
+from ior.stages.groups import Groups, Spread
 from ior.stages.stream import StreamSnapshot
 
 Ints = npt.NDArray[np.int64]
@@ -132,11 +135,37 @@ def _steps(values: Any) -> npt.NDArray[np.intp]:
     return found - 1  # -1 for an empty one, which is -1
 
 
+_OF_BUCKET = _steps(BUCKET_EDGES[:-1] + (BUCKET_EDGES[1:] - BUCKET_EDGES[:-1] - 1) // 2)
+"""The step of every bucket of a histogram."""
+
+
+def of_seconds(seconds: Sequence[tuple[int, Groups]]) -> Durations:
+    """Count calls that were added up, each with the number of its second, oldest first."""
+    some = [(number, groups) for number, groups in seconds if groups.calls]
+    last = some[-1][0] if some else 0
+    first = max(some[0][0], last - MOST + 1) if some else 1
+    total = {name: np.zeros(STEPS, np.int64) for name in ("latency", "gap")}
+    heat = {name: np.zeros((last - first + 1, STEPS), np.int64) for name in total}
+    for number, groups in some:
+        for name, spread in (("latency", groups.latency), ("gap", groups.gap)):
+            counts = _by_step(spread)
+            total[name] += counts
+            if number >= first:
+                heat[name][number - first] += counts
+    calls = sum(groups.calls for _, groups in some)
+    return Durations(calls, total["latency"], total["gap"], heat)
+
+
+def _by_step(spread: Spread) -> Ints:
+    """Return the counts of all groups together, by step."""
+    counts = np.bincount(_OF_BUCKET[spread.buckets], spread.counts, STEPS)
+    return counts.astype(np.int64)
+
+
 def of_histogram(latency: HistogramSnapshot) -> Durations:
-    """Count what a histogram holds, each of its buckets where it ends."""
-    counts = np.zeros(STEPS, np.int64)
-    for _, high, count in latency.buckets():
-        counts[_steps(np.array([high - 1]))[0]] += count
+    """Count what a histogram holds."""
+    buckets = _OF_BUCKET[latency.first : latency.first + len(latency.counts)]
+    counts = np.bincount(buckets, latency.counts, STEPS).astype(np.int64)
     none = np.zeros(STEPS, np.int64)
     empty = {name: np.zeros((0, STEPS), np.int64) for name in ("latency", "gap")}
     return Durations(latency.total, counts, none, empty)

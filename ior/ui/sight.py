@@ -26,8 +26,8 @@ from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
 from ior.sources.bpf.totals import KernelSnapshot, Totals
 from ior.stages.flamegraph import Flamegraph
-from ior.stages.groups import can_add, can_tell, joined
-from ior.stages.history import History, HistorySnapshot
+from ior.stages.groups import Groups, can_add, can_tell, joined
+from ior.stages.history import History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.notes import Noted
@@ -259,10 +259,10 @@ class Sight:
 
     def added(self, stage: StageT) -> StageT:
         """Add what the filter and the window match to a new stage, and return it."""
-        tells = self.where is None or can_tell(self.where)
-        seconds = self.seconds() if self.window.span_s and tells else None
-        if seconds is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
-            self._add_seconds(stage, seconds)
+        shown = self._shown_seconds()
+        if shown is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
+            for groups in self._matching(joined([second.groups for second in shown])):
+                stage.add(groups)
             return stage
         connected = False
         for batch in self.chosen():
@@ -273,16 +273,35 @@ class Sight:
                 stage.process(batch)
         return stage
 
-    def _add_seconds(self, stage: Stats | Flamegraph, history: HistorySnapshot) -> None:
-        """Add the calls of the window that the filter matches, as they were added up."""
-        shown = history.within(*self.window.bounds_ns(self.latest_ns))
-        matching = untold = 0
-        for groups in joined([second.groups for second in shown]):
+    def by_second(self) -> list[tuple[int, Groups]] | None:
+        """Return the seconds of the window by number, each with what the filter matches of it.
+
+        None where they do not say enough: then it is the rows that are `chosen`.
+        """
+        shown = self._shown_seconds()
+        if shown is None:
+            return None
+        found = list(self._matching(second.groups for second in shown))
+        return [(second.number, groups) for second, groups in zip(shown, found, strict=True)]
+
+    def _shown_seconds(self) -> tuple[Second, ...] | None:
+        """Return the seconds of the window, unfiltered; None where it is to be of the rows."""
+        if not self.window.span_s or not (self.where is None or can_tell(self.where)):
+            return None
+        history = self.seconds()
+        if history is None:
+            return None
+        return history.within(*self.window.bounds_ns(self.latest_ns))
+
+    def _matching(self, parts: Iterable[Groups]) -> Iterator[Groups]:
+        """Yield of each part what the filter matches; in the end note how many calls that is."""
+        calls = matching = untold = 0
+        for groups in parts:
             part, unknown = (groups, 0) if self.where is None else groups.matching(self.where)
-            stage.add(part)
+            yield part
+            calls += groups.calls
             matching += part.calls
             untold += unknown
-        calls = sum(second.groups.calls for second in shown)
         self.matched = Matched(matching, calls, by_second=True, untold=untold)
 
 

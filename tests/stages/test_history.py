@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from ior.calls import Batch, Origin
 from ior.expr import compile_filter
-from ior.histogram import bucket_of
 from ior.names import Names
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
 from ior.stages.groups import can_tell, joined, merged
-from ior.stages.history import SECOND_NS, History, HistoryConfig, HistorySnapshot, heat
+from ior.stages.history import SECOND_NS, History, HistoryConfig, HistorySnapshot
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.testing.batches import calls
 
@@ -255,15 +254,6 @@ def test_calls_of_two_hosts_are_kept_apart() -> None:
     snapshot = history([calls(syscall="read"), arm, calls(syscall="read")])
     assert len(list(joined([second.groups for second in snapshot.seconds]))) == 2
     assert [row[:2] for row in stats_of(snapshot).by["syscall"].rows] == [("read", 3)]
-
-
-def test_heat_counts_each_latency_in_its_second() -> None:
-    batches = [calls(time_ns=[i * SECOND_NS] * 2, latency_ns=[10, 10 ** (i + 1)]) for i in range(3)]
-    counts = heat(history(batches).seconds)
-    assert counts.sum() == 6
-    for second, row in enumerate(counts):
-        assert row[bucket_of(np.array([10]))[0]] == (2 if second == 0 else 1)
-        assert row[bucket_of(np.array([10 ** (second + 1)]))[0]] >= 1
 
 
 def test_its_table_shows_the_latest_seconds_first() -> None:

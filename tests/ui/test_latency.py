@@ -29,6 +29,7 @@ from ior.ui.durations import (
     Durations,
     of_histogram,
     of_rows,
+    step_of,
 )
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
@@ -124,6 +125,17 @@ def test_a_histogram_stands_in_where_no_rows_are_retained() -> None:
     found = of_histogram(histogram.snapshot())
     assert (found.calls, found.latency.sum()) == (60, 60)
     assert found.latency[EDGES.index(1000)] == 50
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=50))
+def test_what_was_counted_before_is_in_its_step_or_within_a_bucket_of_it(values: list[int]) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.add(np.array([value]))
+        steps = np.flatnonzero(of_histogram(histogram.snapshot()).latency)
+        histogram = Histogram()
+        assert len(steps) == 1
+        assert step_of(value * 30 // 31) <= steps[0] <= step_of(value * 33 // 31 + 1)
 
 
 def test_steps_have_bars_and_counts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,13 @@ from ior.stages.stream import Stream, StreamConfig
 from ior.testing import calls
 from ior.text import width
 from ior.ui import frame
+from ior.ui.durations import EDGES, STEPS
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.sight import Chosen, Matched, Nodes, Sight
 from ior.ui.state import State
+from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.latency import LatencyTab, LatencyView
 from ior.ui.tabs.stats import FilesTab
 from ior.ui.trend import Trend
 from ior.ui.window import Window
@@ -66,13 +71,13 @@ def made() -> list[Batch]:
 class Still:
     """A run that has ended, whose stream retained the last `rows`."""
 
-    def __init__(self, rows: int = 10_000) -> None:
+    def __init__(self, rows: int = 10_000, batches: Sequence[Batch] = ()) -> None:
         stages: dict[str, Any] = {
             "stats": Stats(StatsConfig()),
             "stream": Stream(StreamConfig(rows=rows)),
             "history": History(HistoryConfig()),
         }
-        for batch in made():
+        for batch in batches or made():
             for stage in stages.values():
                 stage.process(batch)
         self.answers = {name: stage.snapshot() for name, stage in stages.items()}
@@ -87,10 +92,14 @@ class Still:
         return {}
 
 
-def seen(window: Window, where: str = "", rows: int = 10_000) -> tuple[StatsSnapshot, Sight]:
-    run, spec = Still(rows), parse(STAGES, directory=Path(), label="still")
+def sight_of(run: Still, window: Window, where: str = "") -> Sight:
+    spec = parse(STAGES, directory=Path(), label="still")
     chosen = Chosen(compile_filter(where) if where else None, window)
-    sight = Sight(run, Nodes(run, spec), 100 * SECOND, chosen, Trend())
+    return Sight(run, Nodes(run, spec), 100 * SECOND, chosen, Trend())
+
+
+def seen(window: Window, where: str = "", rows: int = 10_000) -> tuple[StatsSnapshot, Sight]:
+    sight = sight_of(Still(rows), window, where)
     found = sight.answer("stats")
     assert isinstance(found, StatsSnapshot)
     return found, sight
@@ -135,6 +144,83 @@ def test_a_filter_on_what_seconds_do_not_know_is_of_the_rows() -> None:
     assert (found.totals.calls, sight.matched) == (50, Matched(50, 1000))
 
 
+def timed() -> list[Batch]:
+    """Make 20 calls in each of 100 seconds whose durations are well inside their steps."""
+    random = np.random.default_rng(5)
+    inside = np.array([EDGES[step] * 14 // 10 for step in range(1, 20)])
+    return [
+        calls(
+            time_ns=second * SECOND + np.arange(20) * 1000,
+            latency_ns=random.choice([-1, 0, *inside], 20),
+            gap_ns=random.choice([-1, 0, *inside], 20),
+            comm=random.choice(["cat", "dd", "tar"], 20).tolist(),
+            ret=random.choice([-2, 512], 20),
+        )
+        for second in range(100)
+    ]
+
+
+def counted(batches: list[Batch], window: range, where: str, metric: str) -> list[list[int]]:
+    """Count every call of the window's seconds one by one: by second and step."""
+    heat = [[0] * STEPS for _ in window]
+    for batch in batches:
+        mask = compile_filter(where)(batch) if where else [True] * len(batch)
+        columns = (batch[name].tolist() for name in ("time_ns", "latency_ns", f"{metric}_ns"))
+        for matches, time_ns, latency_ns, value in zip(mask, *columns, strict=True):
+            second = (time_ns + max(latency_ns, 0)) // SECOND
+            if matches and second in window and value >= 0:
+                heat[second - window.start][bisect(EDGES, value) - 1] += 1
+    return heat
+
+
+@pytest.mark.parametrize("where", ["", 'comm == "dd"', 'comm != "cat" and not is_error'])
+@pytest.mark.parametrize(
+    ("window", "within"),
+    [
+        (Window(10, 19 * SECOND), range(10, 20)),
+        (Window(60, 79 * SECOND), range(20, 80)),
+        (Window(300), range(100)),
+    ],
+)
+@pytest.mark.parametrize("rows", [50, 2000])
+def test_latencies_and_gaps_of_a_window_are_those_of_all_its_calls(
+    window: Window, within: range, where: str, rows: int
+) -> None:
+    batches = timed()
+    sight = sight_of(Still(rows, batches), window, where)
+    found = LatencyTab("stats").look(sight, LatencyView())
+    assert found is not None
+    assert found.slot_ns == SECOND
+    for metric in ("latency", "gap"):
+        expected = counted(batches, within, where, metric)
+        assert found.heat[metric].tolist() == expected
+        assert found.counts(metric).tolist() == [sum(step) for step in zip(*expected, strict=True)]
+    shown = batches[within.start : within.stop]
+    matching = sum(int(compile_filter(where)(b).sum()) if where else len(b) for b in shown)
+    assert sight.matched == Matched(matching, 20 * len(within), by_second=True)
+    assert found.calls == matching
+
+
+def test_latencies_under_a_filter_that_seconds_do_not_know_are_of_the_rows() -> None:
+    tab, window = LatencyTab("stats"), Window(10)
+    sight = sight_of(Still(), window, "latency >= 500ns")
+    found = tab.look(sight, LatencyView())
+    assert found is not None
+    assert (found.calls, int(found.latency.sum()), sight.matched) == (50, 50, Matched(50, 1000))
+    assert found.slot_ns < SECOND
+    gone = sight_of(Still(50), Window(10, 19 * SECOND), "latency >= 500ns")
+    past = tab.look(gone, LatencyView())
+    assert past is not None
+    assert (past.calls, gone.matched) == (0, Matched(0, 50))
+
+
+def test_latencies_without_a_window_are_of_the_rows() -> None:
+    sight = sight_of(Still(50), Window())
+    found = LatencyTab("stats").look(sight, LatencyView())
+    assert found is not None
+    assert (found.calls, sight.matched) == (50, None)
+
+
 def test_going_back_and_forward_arrives_where_it_began() -> None:
     latest = 100 * SECOND
     window = Window(10).earlier(latest)
@@ -155,9 +241,11 @@ def test_windows_grow_and_the_longest_is_everything() -> None:
     assert Window(300, 5).longer() == Window()
 
 
-def looking(*events: Event | Action, size: tuple[int, int] = (80, 24)) -> State:
-    """Look at Files after the events, with what there is to see then."""
-    opened = (Resized(*size), Started(0, (FilesTab("stats"),)))
+def looking(
+    *events: Event | Action, size: tuple[int, int] = (80, 24), tab: AnyTab | None = None
+) -> State:
+    """Look at a tab, Files without one, after the events, with what there is to see then."""
+    opened = (Resized(*size), Started(0, (tab or FilesTab("stats"),)))
     first = Picture(Look(None), ledger(), 100 * SECOND, latest_ns=99 * SECOND)
     state = after(*opened, Tick(first), *events, state=State(title="x"))
     run, spec = Still(), parse(STAGES, directory=Path(), label="still")
@@ -190,6 +278,12 @@ def test_the_screen_says_which_window_and_of_what_it_is_made() -> None:
     assert "/file9" in found[5]
     assert "10 /s" in found[5]
     assert "rows 1:39" in found[0]
+
+
+def test_the_screen_says_of_what_latencies_are_made() -> None:
+    found = screen(looking(Action.WINDOW, tab=LatencyTab("stats")))
+    assert found[3].rstrip().endswith("added up by the second")
+    assert "100 calls in 10 s" in found[4]
 
 
 def test_the_screen_says_how_far_back_it_looks_and_how_to_return() -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream
 from ior.ui.bars import bar, shade, shaded
-from ior.ui.durations import EDGES, STEPS, Counter, Durations, of_histogram, of_rows
+from ior.ui.durations import EDGES, STEPS, Counter, Durations, of_histogram, of_rows, of_seconds
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
@@ -62,7 +62,7 @@ class LatencyLayout(msgspec.Struct, frozen=True, eq=False):
 
 
 class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
-    """Shows the retained rows; without any, the histogram of a `stats` node."""
+    """Shows the retained rows, of a window the seconds; without any, the histogram of `stats`."""
 
     name = "Latency"
     wheel = 1
@@ -86,6 +86,9 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def look(self, sight: Sight, view: LatencyView) -> Durations | None:  # noqa: ARG002 (any will do)
         """Return the calls by duration."""
+        seconds = sight.by_second()
+        if seconds is not None:
+            return of_seconds(seconds)
         retained = sight.rows()
         if retained is not None and sight.where is None and not sight.window.span_s:
             return self._counter.of(retained)
@@ -196,7 +199,7 @@ def _heading(view: LatencyView, layout: LatencyLayout) -> Line:
         slot_s = seen.slot_ns / 10**9
         said += f" in {slots * slot_s:.4g} s"
         said += f", {layout.per_column * slot_s:g} s a cell" if layout.columns >= 50 else ""
-    else:
+    elif seen.calls:
         said += ", no retained rows"
     return spread(line, [(style, f" {said} ")], layout.size.columns, style)
 
