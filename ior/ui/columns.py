@@ -22,13 +22,19 @@ ORDER = (
 
 
 def rates(
-    table: Table, now_ns: int, seen: deque[tuple[int, Mapping[Any, int]]]
+    table: Table,
+    now_ns: int,
+    seen: deque[tuple[int, Mapping[Any, int]]],
+    lately_ns: int | None = None,
 ) -> dict[Any, float]:
     """Return calls a second since about a second ago, by the first field; {} at the first look.
 
-    `seen` is what was seen of late: when, and the calls by the first field.
+    `seen` is what was seen of late: when, and the calls by the first field. If the last of it
+    was before `lately_ns` it is forgotten: this is a first look.
     """
     at = [field.name for field in table.fields].index("calls")
+    if lately_ns is not None and seen and seen[-1][0] < lately_ns:
+        seen.clear()
     while len(seen) > 1 and seen[1][0] <= now_ns - SPAN_NS:
         seen.popleft()
     then_ns, before = seen[0] if seen else (now_ns, {})

@@ -27,7 +27,7 @@ from ior.snapshots import Snapshot
 from ior.sources.bpf.totals import KernelSnapshot, Totals
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import Groups, can_add, can_tell, joined
-from ior.stages.history import History, HistorySnapshot, Second
+from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.notes import Noted
@@ -149,13 +149,15 @@ class Sight:
     """What there is to see at one moment, through a filter and a window of time.
 
     `matched` says, after a look, how many retained rows it was made of; it stays None where
-    the nodes' own answers were looked at.
+    the nodes' own answers were looked at. What a tab saw before `lately_ns` was too long ago
+    to be compared with this; None where that is not known.
     """
 
     def __init__(
-        self, run: Watched, nodes: Nodes, now_ns: int, chosen: Chosen, trend: Trend
-    ) -> None:
-        self._run, self._nodes = run, nodes
+        self, run: Watched, nodes: Nodes, now_ns: int, chosen: Chosen, trend: Trend,
+        *, lately_ns: int | None = None,
+    ) -> None:  # fmt: skip
+        self._run, self._nodes, self.lately_ns = run, nodes, lately_ns
         self.where, self.window, self.notes = chosen
         self.now_ns, self.trend = now_ns, trend
         self.matched: Matched | None = None
@@ -231,6 +233,22 @@ class Sight:
             return None
         first = int(_ends(rows.batches[0]).min())
         return max(0, int(_ends(rows.batches[-1]).max()) - first)
+
+    @property
+    def covered_ns(self) -> int:
+        """How much of the window there can be calls in, of what was looked at; 0 without one.
+
+        That is from the second of the first call on that is there; it is a second at least.
+        """
+        if not self.window.span_s:
+            return 0
+        begin_ns, end_ns = self.window.bounds_ns(self.latest_ns)
+        history = self.seconds() if self.matched is not None and self.matched.by_second else None
+        if history is not None and history.seconds:
+            first_ns = history.seconds[0].number * SECOND_NS
+        else:
+            first_ns = (self.latest_ns - (self.retained_ns or 0)) // SECOND_NS * SECOND_NS
+        return max(SECOND_NS, end_ns - max(begin_ns, first_ns))
 
     def picked(self) -> Iterator[tuple[Batch, npt.NDArray[np.intp] | None]]:
         """Yield the retained batches, oldest first, each with its rows that are to be shown.

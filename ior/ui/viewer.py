@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend
 from ior.ui.vocabulary import values
+
+LATELY_NS = 2_000_000_000  # what a tab saw longer ago is not compared, unless pictures are rarer
 
 
 class Viewer:
@@ -33,6 +36,8 @@ class Viewer:
             raise UsageError(f"{spec.label} has nothing to look at: add a stage of type 'stats'")
         self._stats = self._nodes.first(Stats)
         self._trend = Trend()
+        self._pictures: deque[int] = deque(maxlen=2)  # when the last two were taken
+        self._lately_ns: int | None = None  # of the last look
 
     def open(self) -> tuple[AnyTab, ...]:
         """Make the tabs from what the nodes answer now."""
@@ -48,9 +53,18 @@ class Viewer:
             self.hold()
         else:
             self._moment = Moment(self._run, self._clock.now_ns())
+            self._lately_ns = self._lately(self._moment.now_ns)
         moment = self._moment
-        sight = Sight(moment, self._nodes, moment.now_ns, chosen, self._trend)
+        sight = Sight(
+            moment, self._nodes, moment.now_ns, chosen, self._trend, lately_ns=self._lately_ns
+        )
         return Look(tab.look(sight, view), sight.matched)
+
+    def _lately(self, now_ns: int) -> int | None:
+        """Return from when on what was seen is of late; a look at each picture always is."""
+        if len(self._pictures) < 2:
+            return None
+        return min(self._pictures[0], now_ns - LATELY_NS)
 
     def hold(self) -> None:
         """Let the moment of the last look be that of all looks that are `held`."""
@@ -64,6 +78,7 @@ class Viewer:
     def picture(self, look: Look | None) -> Picture:
         """Return a look with the books of the same moment."""
         now_ns, totals = self._clock.now_ns(), self._totals()
+        self._pictures.append(now_ns)
         if totals is not None:
             self._trend.add(
                 Point(now_ns, totals.calls, totals.errors, totals.bytes_read, totals.bytes_written)

@@ -107,3 +107,30 @@ def test_another_tab_does_not_show_an_older_moment_than_that_of_the_pause() -> N
         state = after(Tick(Picture(look, ledger(), SECOND)), state=state)
     state = after(Action.PAUSE, state=state)
     assert [look is None for look in state.looks] == [True, False]
+
+
+def test_a_rate_is_of_late_or_none() -> None:
+    looker = Looker()
+
+    def look(*, held: bool = False) -> float | None:
+        rate = looker.look(held=held)[1]
+        looker.viewer.picture(None)
+        return rate
+
+    assert [look() for _ in range(4)] == [None, EACH, EACH, EACH]
+    for _ in range(10):  # another tab is in front
+        looker.run.go_on(1)
+        looker.viewer.picture(None)
+    assert [look(), look()] == [None, EACH]
+    looker.viewer.hold()
+    assert {look(held=True) for _ in range(10)} == {EACH}
+    assert [look(), look()] == [None, EACH]
+
+
+def test_rare_pictures_have_rates_too() -> None:
+    looker, rates = Looker(), []
+    for _ in range(5):
+        looker.run.go_on(9)
+        rates.append(looker.look()[1])
+        looker.viewer.picture(None)
+    assert rates == [None, *[EACH] * 4]

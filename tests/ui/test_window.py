@@ -201,6 +201,40 @@ def test_latencies_and_gaps_of_a_window_are_those_of_all_its_calls(
     assert found.calls == matching
 
 
+def rates_of(sight: Sight) -> dict[str, float | None]:
+    table = FilesTab("stats").look(sight, FilesTab.begin)
+    assert table is not None
+    at = [field.name for field in table.fields].index("rate")
+    return {row[0]: row[at] for row in table.rows}
+
+
+@pytest.mark.parametrize("rows", [30, 10_000])
+@pytest.mark.parametrize(
+    ("seconds", "window", "rates"),
+    [
+        (3, Window(60), {"/file0": 10.0}),  # the window is longer than the run
+        (3, Window(300), {"/file0": 10.0}),
+        (20, Window(60), {"/file0": 5.0, "/file1": 5.0}),
+        (20, Window(10, 11 * SECOND), {"/file0": 8.0, "/file1": 2.0}),
+        (20, Window(10, 4 * SECOND), {"/file0": 10.0}),  # it begins before the run
+        (100, Window(10), {"/file9": 10.0}),
+    ],
+)
+def test_rates_of_a_window_are_means_over_what_the_run_covers_of_it(
+    seconds: int, window: Window, rates: dict[str, float], rows: int
+) -> None:
+    assert rates_of(sight_of(Still(rows, made()[:seconds]), window)) == rates
+
+
+def test_rates_of_a_window_of_rows_are_means_over_what_rows_cover_of_it() -> None:
+    assert rates_of(sight_of(Still(50), Window(60), "latency >= 0ns")) == {"/file9": 10.0}
+    assert rates_of(sight_of(Still(), Window(60), "latency >= 500ns"))["/file9"] == 50 / 60
+
+
+def test_rates_of_a_window_before_the_first_call_are_none() -> None:
+    assert rates_of(sight_of(Still(), Window(10, -50 * SECOND))) == {}
+
+
 def test_latencies_under_a_filter_that_seconds_do_not_know_are_of_the_rows() -> None:
     tab, window = LatencyTab("stats"), Window(10)
     sight = sight_of(Still(), window, "latency >= 500ns")

@@ -50,8 +50,9 @@ class StatsLayout(TableLayout, frozen=True):
 class StatsTab(TableTab):
     """Shows the table of a `stats` node by `key`, with a rate of late for each row.
 
-    It remembers what it saw in the last second. Rates are of all calls: with a filter, which
-    is of retained rows, there are none. In a window of time they are means over the window.
+    It remembers what it saw in the last second, and has no rates where it saw nothing of late.
+    Rates are of all calls: with a filter, which is of retained rows, there are none. In a window
+    of time they are means over what it covers.
     """
 
     key = ""
@@ -84,15 +85,15 @@ class StatsTab(TableTab):
         table = self.table(found)
         if table is None or not isinstance(found, StatsSnapshot):
             return table
-        span_ns = sight.window.span_s * 10**9
-        seen = self._seen
+        span_ns, seen = sight.covered_ns, self._seen
         if span_ns:
             seen = deque([(sight.now_ns - span_ns, {})])
         totals, detail = self.totals(sight), found.details.get(self.key)
         known = span_ns == 0 and sight.where is None and totals.available
         table, detail = with_counted(table, detail, totals, known=known)
         timed = span_ns > 0 or sight.where is None
-        late = rates(table, sight.now_ns, seen) if timed else {}
+        lately_ns = None if span_ns else sight.lately_ns
+        late = rates(table, sight.now_ns, seen, lately_ns) if timed else {}
         tasks = whole.tasks if isinstance(whole, StatsSnapshot) else found.tasks
         return signed(detailed(table, detail, late, tasks), totals, known=known)
 
