@@ -8,9 +8,8 @@ retained rows where they do not.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,6 +29,7 @@ from ior.stages.groups import Groups, can_add, can_tell, joined
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
+from ior.ui.moment import Watched
 from ior.ui.notes import Noted
 from ior.ui.trend import Trend
 from ior.ui.window import Window
@@ -40,19 +40,6 @@ ADDING: tuple[type[Stage], ...] = (
     Flamegraph,
 )  # stages that can add up retained rows as they do live ones
 StageT = TypeVar("StageT", bound=Stage)
-
-
-class Watched(Protocol):
-    """The part of a run that may be looked at."""
-
-    def snapshot(self, name: str) -> Snapshot:
-        """Return the present snapshot of a node."""
-
-    def ledger(self) -> Ledger:
-        """Return the books as they stand."""
-
-    def times(self) -> dict[str, NodeTimes]:
-        """Return how the time of every node was split."""
 
 
 class Matched(msgspec.Struct, frozen=True):
@@ -103,46 +90,6 @@ class Chosen(NamedTuple):
     where: Predicate | None = None
     window: Window = Window()
     notes: Sequence[Noted] = ()
-
-
-class Moment:
-    """A run as it was at `now_ns`: each node answers once, and again the same."""
-
-    def __init__(self, run: Watched, now_ns: int) -> None:
-        self._run, self.now_ns = run, now_ns
-        self._answers: dict[str, Snapshot] = {}
-        self._ledger: Ledger | None = None
-        self._times: dict[str, NodeTimes] | None = None
-        self._whole = False
-
-    def hold(self, names: Iterable[str]) -> None:
-        """Ask the nodes of these names now, so that none of them answers later."""
-        if self._whole:
-            return
-        self._whole = True
-        self.ledger()
-        self.times()
-        for name in names:
-            with contextlib.suppress(Exception):  # of a stage of one's own; its tab says it
-                self.snapshot(name)
-
-    def snapshot(self, name: str) -> Snapshot:
-        """Return what a node answered when it was first asked for."""
-        if name not in self._answers:
-            self._answers[name] = self._run.snapshot(name)
-        return self._answers[name]
-
-    def ledger(self) -> Ledger:
-        """Return the books as they stood when they were first asked for."""
-        if self._ledger is None:
-            self._ledger = self._run.ledger()
-        return self._ledger
-
-    def times(self) -> dict[str, NodeTimes]:
-        """Return how the time of every node was split then."""
-        if self._times is None:
-            self._times = self._run.times()
-        return self._times
 
 
 class Sight:

@@ -13,7 +13,8 @@ from ior.pipeline.spec import PipelineSpec
 from ior.stages.stats import Stats, StatsSnapshot, Totals
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.events import Look, Picture
-from ior.ui.sight import Chosen, Moment, Nodes, Sight, Watched
+from ior.ui.moment import Moment, Watched
+from ior.ui.sight import Chosen, Nodes, Sight
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend
