@@ -8,8 +8,8 @@ retained rows where they do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from ior.stages.groups import Groups, can_add, can_tell, joined
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
+from ior.ui.kept import Kept
 from ior.ui.moment import Watched
 from ior.ui.notes import Noted
 from ior.ui.trend import Trend
@@ -39,7 +40,7 @@ ADDING: tuple[type[Stage], ...] = (
     Stats,
     Flamegraph,
 )  # stages that can add up retained rows as they do live ones
-StageT = TypeVar("StageT", bound=Stage)
+T = TypeVar("T")
 
 
 class Matched(msgspec.Struct, frozen=True):
@@ -97,14 +98,15 @@ class Sight:
 
     `matched` says, after a look, how many retained rows it was made of; it stays None where
     the nodes' own answers were looked at. What a tab saw before `lately_ns` was too long ago
-    to be compared with this; None where that is not known.
+    to be compared with this; None where that is not known. `kept` is what looks before made.
     """
 
     def __init__(
         self, run: Watched, nodes: Nodes, now_ns: int, chosen: Chosen, trend: Trend,
-        *, lately_ns: int | None = None,
+        *, lately_ns: int | None = None, kept: Kept | None = None,
     ) -> None:  # fmt: skip
         self._run, self._nodes, self.lately_ns = run, nodes, lately_ns
+        self._kept = kept or Kept()
         self.where, self.window, self.notes = chosen
         self.now_ns, self.trend = now_ns, trend
         self.matched: Matched | None = None
@@ -124,7 +126,7 @@ class Sight:
             return self._run.snapshot(node)
         if self.window.span_s == 0 and self._nodes.first(Stream) is None:
             return self._run.snapshot(node)
-        return self.added(cls(self._nodes.config(node))).snapshot() or self._run.snapshot(node)
+        return self.added(cls, self._nodes.config(node)) or self._run.snapshot(node)
 
     def whole(self, node: str) -> Snapshot:
         """Return what a node answers, whatever is filtered."""
@@ -222,8 +224,26 @@ class Sight:
         for batch, rows in self.picked():
             yield batch if rows is None or len(rows) == len(batch) else batch.select(rows)
 
-    def added(self, stage: StageT) -> StageT:
-        """Add what the filter and the window match to a new stage, and return it."""
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """Return what `make` makes of the retained rows or seconds that are chosen.
+
+        It is made again only when there are others, or others are chosen. `key` is all else
+        that it depends on.
+        """
+        basis = (self.rows(), self._telling(), self.where, self.window)
+
+        def anew() -> tuple[T, Matched | None]:
+            self.matched = None
+            return make(), self.matched
+
+        made, self.matched = self._kept.once(basis, key, anew)
+        return made
+
+    def added(self, cls: type[Stage], config: Config) -> Any:
+        """Return what a new stage answers to what the filter and the window match."""
+        return self.once((cls, config), lambda: self._added(cls(config)).snapshot())
+
+    def _added(self, stage: Stage) -> Stage:
         shown = self._shown_seconds()
         if shown is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
             for groups in self._matching(joined([second.groups for second in shown])):
@@ -249,14 +269,15 @@ class Sight:
         found = list(self._matching(second.groups for second in shown))
         return [(second.number, groups) for second, groups in zip(shown, found, strict=True)]
 
+    def _telling(self) -> HistorySnapshot | None:
+        """Return the seconds if a window is to be of them: they say enough."""
+        tells = self.where is None or can_tell(self.where)
+        return self.seconds() if self.window.span_s and tells else None
+
     def _shown_seconds(self) -> tuple[Second, ...] | None:
         """Return the seconds of the window, unfiltered; None where it is to be of the rows."""
-        if not self.window.span_s or not (self.where is None or can_tell(self.where)):
-            return None
-        history = self.seconds()
-        if history is None:
-            return None
-        return history.within(*self.window.bounds_ns(self.latest_ns))
+        history = self._telling()
+        return None if history is None else history.within(*self.window.bounds_ns(self.latest_ns))
 
     def _matching(self, parts: Iterable[Groups]) -> Iterator[Groups]:
         """Yield of each part what the filter matches; in the end note how many calls that is."""

@@ -25,14 +25,21 @@ class Trend:
 
     def __init__(self) -> None:
         self._points: deque[Point] = deque(maxlen=MOST + 1)
+        self._rates: dict[str, tuple[float, ...]] | None = None  # until another point comes
 
     def add(self, point: Point) -> None:
         """Remember a point if the last one is a second old."""
         if not self._points or point.now_ns >= self._points[-1].now_ns + _SECOND_NS:
             self._points.append(point)
+            self._rates = None
 
     def rates(self) -> dict[str, tuple[float, ...]]:
         """Return what happened in a second, by count, oldest first."""
+        if self._rates is None:
+            self._rates = self._counted()
+        return self._rates
+
+    def _counted(self) -> dict[str, tuple[float, ...]]:
         names = Point._fields[1:]
         found: dict[str, list[float]] = {name: [] for name in names}
         for old, new in itertools.pairwise(self._points):

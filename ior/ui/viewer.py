@@ -13,6 +13,7 @@ from ior.pipeline.spec import PipelineSpec
 from ior.stages.stats import Stats, StatsSnapshot, Totals
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.events import Look, Picture
+from ior.ui.kept import Kept
 from ior.ui.moment import Moment, Watched
 from ior.ui.sight import Chosen, Nodes, Sight
 from ior.ui.tabs.abc import AnyTab
@@ -36,7 +37,7 @@ class Viewer:
         if not self._nodes.classes:
             raise UsageError(f"{spec.label} has nothing to look at: add a stage of type 'stats'")
         self._stats = self._nodes.first(Stats)
-        self._trend = Trend()
+        self._trend, self._kept = Trend(), Kept()
         self._pictures: deque[int] = deque(maxlen=2)  # when the last two were taken
         self._lately_ns: int | None = None  # of the last look
 
@@ -57,9 +58,12 @@ class Viewer:
             self._lately_ns = self._lately(self._moment.now_ns)
         moment = self._moment
         sight = Sight(
-            moment, self._nodes, moment.now_ns, chosen, self._trend, lately_ns=self._lately_ns
-        )
-        return Look(tab.look(sight, view), sight.matched)
+            moment, self._nodes, moment.now_ns, chosen, self._trend,
+            lately_ns=self._lately_ns, kept=self._kept,
+        )  # fmt: skip
+        seen = tab.look(sight, view)
+        self._kept.looked()
+        return Look(seen, sight.matched)
 
     def _lately(self, now_ns: int) -> int | None:
         """Return from when on what was seen is of late; a look at each picture always is."""

@@ -12,8 +12,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from ior.calls import Batch
+from ior.stages.stream import StreamSnapshot
 from ior.ui.notes import Noted
 from ior.ui.sight import Sight
 from ior.waiting import Waiting
@@ -134,6 +136,15 @@ def rows_of(sight: Sight, *, waiting: bool = False) -> Rows | None:
     snapshot = sight.rows()
     if snapshot is None:
         return None
+    notes = tuple(sight.notes)
+    found = sight.once((rows_of, notes), lambda: _chosen(sight, snapshot, notes))
+    if not waiting:
+        return found
+    flight = sight.in_flight()
+    return replace(found, waiting=None if flight is None else flight.calls, now_ns=sight.now_ns)
+
+
+def _chosen(sight: Sight, snapshot: StreamSnapshot, notes: Sequence[Noted]) -> Rows:
     first = snapshot.total - sum(len(batch) for batch in snapshot.batches)
     parts: list[Part] = []
     for batch, rows in sight.picked():
@@ -144,10 +155,8 @@ def rows_of(sight: Sight, *, waiting: bool = False) -> Rows | None:
     bounds = None
     if sight.window.span_s:
         bounds = sight.window.bounds_ns(sight.latest_ns)
-    shown = [n for n in sight.notes if _is_of(n, found, bounds)]
-    flight = sight.in_flight() if waiting else None
-    calls = None if flight is None else flight.calls
-    return Rows(found.parts, ends, _placed(found, shown), calls, sight.now_ns)
+    shown = [note for note in notes if _is_of(note, found, bounds)]
+    return replace(found, warned=_placed(found, shown))
 
 
 def _is_of(note: Noted, rows: Rows, bounds: tuple[int, int] | None) -> bool:

@@ -99,7 +99,8 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
             found = sight.answer(self._node)
             return found if isinstance(found, FlameSnapshot) else None
         config = replace(self._config, stack=list(view.stack))
-        return sight.added(Flamegraph(config)).snapshot()
+        found = sight.added(Flamegraph, config)
+        return found if isinstance(found, FlameSnapshot) else None
 
     def export(self, view: FlameView, layout: Drawing) -> Iterator[str]:  # noqa: ARG002 (all of it)
         """Yield the tree as folded stacks, with the weight that is shown."""

@@ -86,16 +86,20 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def look(self, sight: Sight, view: LatencyView) -> Durations | None:  # noqa: ARG002 (any will do)
         """Return the calls by duration."""
-        seconds = sight.by_second()
-        if seconds is not None:
-            return of_seconds(seconds)
-        retained = sight.rows()
-        if retained is not None and sight.where is None and not sight.window.span_s:
-            return self._counter.of(retained)
-        if retained is not None:
-            return of_rows(sight.chosen())
+        made = sight.once(LatencyTab, lambda: self._of_calls(sight))
+        if made is not None:
+            return made
         found = None if self._stats is None else sight.answer(self._stats)
         return of_histogram(found.latency) if isinstance(found, StatsSnapshot) else None
+
+    def _of_calls(self, sight: Sight) -> Durations | None:
+        """Count the calls that are chosen; None where neither seconds nor rows are there."""
+        seconds, retained = sight.by_second(), sight.rows()
+        if seconds is not None:
+            return of_seconds(seconds)
+        if retained is not None and sight.where is None and not sight.window.span_s:
+            return self._counter.of(retained)
+        return None if retained is None else of_rows(sight.chosen())
 
     def arrange(
         self,

@@ -102,6 +102,7 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
 
     def __init__(self, node: str) -> None:
         self._node = node
+        self._last: tuple[StatsSnapshot, Overview] | None = None
 
     @classmethod
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
@@ -114,11 +115,15 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
         found = sight.answer(self._node)
         if not isinstance(found, StatsSnapshot):
             return None
+        filtered, rates = sight.where is not None or sight.window.span_s > 0, sight.trend.rates()
+        if self._last is not None and self._last[0] is found:
+            seen = self._last[1]
+            if seen.rates is rates and seen.filtered == filtered:
+                return seen  # nothing has to be arranged and drawn again
         tables = tuple(found.by[key] for key in NAMES if key in found.by)
-        filtered = sight.where is not None or sight.window.span_s > 0
-        return Overview(
-            found.totals, tables, found.latency, found.gap, sight.trend.rates(), filtered
-        )
+        seen = Overview(found.totals, tables, found.latency, found.gap, rates, filtered)
+        self._last = found, seen
+        return seen
 
     def arrange(
         self,
