@@ -218,15 +218,21 @@ def _message(state: State) -> Line:
 
 
 def _bar(state: State) -> Line:
-    """Name the keys that hold now; how to get help and out is never cut off."""
+    """Name the keys that hold now, as many as have room; help and the way out always have."""
     last = [line for line in state.keys if line.action in (Action.HELP, Action.QUIT)]
     first = [line for line in state.keys if line not in last]
-    return spread(_words(first), _words(sorted(last, key=lambda line: line.shown)), state.columns)
+    ends = _words(sorted(last, key=lambda line: line.shown), state.columns)
+    room = state.columns - sum(width(text) for _, text in ends) - 1
+    return spread(_words(first, room), ends, state.columns)
 
 
-def _words(lines: Iterable[Key]) -> Line:
+def _words(lines: Iterable[Key], room: int) -> Line:
+    """Return keys with their words, up to the first that does not fit into `room` cells."""
     words: Line = []
     for key, word in bar(lines):
+        room -= width(key) + width(word) + 3
+        if room < 0:
+            break
         words += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
     return words
 
