@@ -38,6 +38,8 @@ def test_a_thread_knows_its_process() -> None:
     finally:
         done.set()
         thread.join()
+    while Path(f"/proc/self/task/{tids[0]}").exists():  # it is joined before the kernel ends it
+        os.sched_yield()
     with pytest.raises(NoSuchTarget, match=f"no thread with tid {tids[0]}"):
         procs.thread(tids[0])
 
