@@ -153,6 +153,12 @@ SCROLL: tuple[Key, ...] = (
 )
 """The lines of a tab whose body is a list."""
 
+MATCHES: tuple[Key, ...] = (
+    Key(Action.NEXT_MATCH, ("n",), "n", "", "to the next match"),
+    Key(Action.PREVIOUS_MATCH, ("N",), "N", "", "to the match before"),
+)
+"""The lines of a tab that can be searched."""
+
 
 def active(mode: Mode, own: Iterable[Key]) -> tuple[Key, ...]:
     """Return the lines that hold in a mode, `own` are those of what is in front.

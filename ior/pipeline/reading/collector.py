@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ior.errors import SpecError
 from ior.findings import Code, Finding, Path, Problem, dotted
 from ior.pipeline.reading.places import Places
 
@@ -50,9 +49,3 @@ class Collector:
     def sorted(self) -> list[Finding]:
         """Return the findings in the order of the file."""
         return sorted(self.found, key=lambda finding: (finding.line, finding.column))
-
-    def raise_errors(self) -> None:
-        """Raise SpecError with all findings if there is one that is no warning."""
-        found = self.sorted()
-        if any(not finding.is_warning for finding in found):
-            raise SpecError.found(found)

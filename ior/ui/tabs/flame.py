@@ -15,7 +15,7 @@ from ior.stages.flamegraph import Flamegraph, FlamegraphConfig, FlameSnapshot
 from ior.stages.stream import Stream
 from ior.ui.flame import draw, drawn, matcher
 from ior.ui.frames import Drawing, Shown, Zoom
-from ior.ui.keys import Action, Key, Pressed
+from ior.ui.keys import MATCHES, Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import (
     Answered,
@@ -68,8 +68,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
         Key(Action.SORT, ("s",), "s", "stack", "the next order of frames, of the retained rows"),
         Key(Action.REVERSE, ("S",), "S", "", "type an order of frames: comm path syscall"),
         Key(Action.SEARCH, ("/",), "/", "search", "search frames by a regular expression"),
-        Key(Action.NEXT_MATCH, ("n",), "n", "", "to the next match"),
-        Key(Action.PREVIOUS_MATCH, ("N",), "N", "", "to the match before"),
+        *MATCHES,
         Key(Action.BASELINE, ("r",), "r", "since now", "count from now on; again: from the start"),
         Key(Action.UP, ("up", "k"), "Up k", "", "to the frame that this one is in"),
         Key(Action.DOWN, ("down", "j"), "Down j", "", "to the heaviest frame in this one"),

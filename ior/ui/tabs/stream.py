@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ior.calls import RAW
 from ior.sinks.csv import CellWriter
 from ior.stages.stream import Stream
-from ior.ui.keys import Action, Key, Pressed
+from ior.ui.keys import MATCHES, Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.stream.columns import objection
 from ior.ui.stream.detail import entries
@@ -102,8 +102,7 @@ class StreamTab(Tab[StreamView, Rows, StreamLayout]):
             "back to the list; from there, take the last term off the filter",
         ),
         Key(Action.SEARCH, ("/",), "/", "search", "search cells by a regular expression"),
-        Key(Action.NEXT_MATCH, ("n",), "n", "", "to the next match"),
-        Key(Action.PREVIOUS_MATCH, ("N",), "N", "", "to the match before"),
+        *MATCHES,
         Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),
         Key(Action.UP, ("up", "k"), "Up k", "", "one row up; stops to select"),
         Key(Action.DOWN, ("down", "j"), "Down j", "", "one row down"),
