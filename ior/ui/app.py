@@ -34,10 +34,10 @@ from ior.text import sanitise
 from ior.ui.advice import advice
 from ior.ui.endings import either, signals
 from ior.ui.errands import Errands
-from ior.ui.events import Ended, Event, PeriodBegun, Picture, Said, Started, Tick
+from ior.ui.events import Ended, Event, PeriodBegun, Picture, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
-from ior.ui.notes import Noted
+from ior.ui.notes import Noted, Said
 from ior.ui.options import Left, ViewOptions
 from ior.ui.picker.choice import Target
 from ior.ui.picker.screen import PickerScreen

@@ -9,7 +9,7 @@ import msgspec
 from ior.pipeline.ledger import Ledger
 from ior.stages.stats import Totals
 from ior.ui.keys import Pressed
-from ior.ui.notes import Noted
+from ior.ui.notes import Noted, Said
 from ior.ui.periods import Period
 from ior.ui.sight import Matched
 from ior.ui.tabs.abc import AnyTab, Clicked, Question
@@ -100,13 +100,6 @@ class Recording(msgspec.Struct, frozen=True):
     """What is recorded goes to `path` now; "" for none."""
 
     path: str
-
-
-class Said(msgspec.Struct, frozen=True):
-    """An answer to what the person did, for the message line alone."""
-
-    message: str
-    now_ns: int
 
 
 class FiltersRead(msgspec.Struct, frozen=True):

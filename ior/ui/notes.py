@@ -1,14 +1,36 @@
-"""A warning, or another message that nobody asked for: it is kept, and stands in the stream."""
+"""What the message line may show: answers, and what nobody asked for."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
+
+ANSWER_NS = 3_000_000_000  # how long no mere warning takes the place of an answer or an error
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """Something for the message line; `row` is how many rows the stream had had by then."""
+    """A warning, or another message that nobody asked for: it is kept, and stands in the stream.
+
+    `row` is how many rows the stream had had by then.
+    """
 
     message: str
     now_ns: int
     bad: bool = False
     row: int = 0
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An answer to what the person did, for the message line alone."""
+
+    message: str
+    now_ns: int
+    bad: ClassVar[bool] = False
+
+
+def latest(shown: Noted | Said | None, note: Noted) -> Noted | Said:
+    """Return what the message line shows once there is a note: an answer is left to be read."""
+    if shown is None or note.bad or note.now_ns - shown.now_ns >= ANSWER_NS:
+        return note
+    return shown if shown.bad or isinstance(shown, Said) else note

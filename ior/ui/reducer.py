@@ -24,12 +24,11 @@ from ior.ui.events import (
     PromptEdited,
     Recording,
     Resized,
-    Said,
     Started,
     Tick,
 )
 from ior.ui.keys import Action, Mode, Pressed
-from ior.ui.notes import Noted
+from ior.ui.notes import Noted, Said, latest
 from ior.ui.periods import begun
 from ior.ui.rates import Mark, recent
 from ior.ui.state import Over, Phase, Prompt, State
@@ -89,7 +88,9 @@ def _reduced(state: State, event: Event) -> State:
             return _taken_over(state, event)
         case Noted():
             notes = (*state.notes, event)[-NOTES:]
-            state = replace(state, message=event, notes=notes, noted=state.noted + 1)
+            state = replace(
+                state, message=latest(state.message, event), notes=notes, noted=state.noted + 1
+            )
             return _warned(state)
 
 
@@ -99,8 +100,8 @@ def _taken_over(state: State, event: Resized | Asked | Said | Recording | Filter
             return replace(state, columns=columns, rows=rows)
         case Asked(question, text, error):
             return replace(state, prompt=Prompt(question, text, error))
-        case Said(message, now_ns):
-            return replace(state, message=Noted(message, now_ns))
+        case Said():
+            return replace(state, message=event)
         case Recording(path):
             return replace(state, recording=path)
         case FiltersRead(filters, error):
@@ -309,7 +310,7 @@ def _tab(step: int) -> Callable[[State], State]:
 
 def _said(state: State, message: str) -> State:
     now_ns = state.picture.now_ns if state.picture else 0
-    return replace(state, message=Noted(message, now_ns))
+    return replace(state, message=Said(message, now_ns))
 
 
 def _record(state: State) -> State:

@@ -17,7 +17,7 @@ from ior.ui import periods
 from ior.ui.events import Look, Picture
 from ior.ui.folding import fold
 from ior.ui.keys import Key, Mode, active
-from ior.ui.notes import Noted
+from ior.ui.notes import Noted, Said
 from ior.ui.rates import Mark, Rates
 from ior.ui.switches import Switches
 from ior.ui.tabs.abc import AnyTab, Question, Size, View
@@ -90,7 +90,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int | None = None
     ended_ns: int | None = None
     marks: tuple[Mark, ...] = ()  # of the last second
-    message: Noted | None = None
+    message: Noted | Said | None = None
     notes: tuple[Noted, ...] = ()  # the latest messages, oldest first
     noted: int = 0  # how many messages there ever were
     error: str = ""

@@ -12,7 +12,7 @@ from ior.stages.stats import Totals
 from ior.ui.events import Ended, Event, Look, Picture, PromptEdited, Resized, Started, Tick
 from ior.ui.grid import columns_shown
 from ior.ui.keys import Action, Mode, Pressed
-from ior.ui.notes import Noted
+from ior.ui.notes import ANSWER_NS, Noted, Said
 from ior.ui.reducer import MESSAGE_NS, NOTES, reduce
 from ior.ui.sight import Matched
 from ior.ui.state import Phase, State
@@ -221,6 +221,26 @@ def test_a_message_goes_after_a_while() -> None:
     assert state.message is not None
     assert after(Tick(picture(2)), state=state).message is not None
     assert after(tick(table(1), 2 + MESSAGE_NS / SECOND), state=state).message is None
+
+
+def test_a_warning_leaves_an_answer_or_an_error_the_time_to_be_read() -> None:
+    def shown(*events: Noted | Said) -> str:
+        state = running(*events)
+        assert state.noted == sum(isinstance(event, Noted) for event in events)
+        assert state.message is not None
+        return state.message.message
+
+    def ring(at_ns: int) -> Noted:
+        return Noted("ring full", at_ns)
+
+    answer, error = Said("recorded: x", SECOND), Noted("disk full", SECOND, bad=True)
+    soon, late = SECOND + ANSWER_NS - 1, SECOND + ANSWER_NS
+    assert shown(answer, ring(soon)) == "recorded: x"
+    assert shown(error, ring(soon)) == "disk full"
+    assert shown(answer, ring(late)) == shown(error, ring(late)) == "ring full"
+    assert shown(answer, error) == shown(error, ring(SECOND), error) == "disk full"
+    assert shown(ring(SECOND), answer) == "recorded: x"
+    assert shown(ring(SECOND), Noted("again", SECOND)) == "again"
 
 
 def over_top(state: State) -> int:
