@@ -69,6 +69,7 @@ __u8 wanted[NR_LIMIT] = {};
 __u32 selection_epoch = 1; /* even while user space changes the selection */
 __u32 wanted_since[NR_LIMIT] = {}; /* the epoch from which on, ~0 for what is not wanted */
 __u32 target_tid = 0; /* for mark_tasks */
+__u8 ending = 0; /* for list_in_flight: nothing is recorded any more */
 
 /* CLOCK_BOOTTIME - CLOCK_MONOTONIC, which only a suspend changes; user space keeps it true. */
 __s64 boot_offset_ns = 0;
@@ -1132,7 +1133,8 @@ int mark_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* Write the parked record of every call that has not returned. */
+/* Write the parked record of every call that has not returned; count, at the end, those of which
+ * it is not known. */
 SEC("iter/task")
 int list_in_flight(struct bpf_iter__task *ctx)
 {
@@ -1143,10 +1145,14 @@ int list_in_flight(struct bpf_iter__task *ctx)
 	if (!task || task->flags & PF_EXITING)
 		return 0;
 	s = bpf_task_storage_get(&tasks, task, 0, 0);
-	if (!s || s->parked == PARKED_NONE || overtaken(s->rec.nr, s->rec.epoch))
+	if (!s || s->parked == PARKED_NONE)
 		return 0;
-	if (selective ? s->mark == MARK_FOLLOWED : s->mark != MARK_EXCLUDED)
+	if (selective ? s->mark != MARK_FOLLOWED : s->mark == MARK_EXCLUDED)
+		return 0;
+	if (!overtaken(s->rec.nr, s->rec.epoch))
 		bpf_seq_write(seq, &s->rec, sizeof(s->rec));
+	else if (ending && (!user_pairing || s->unrecorded)) /* of an enter that was sent `pair` says it */
+		COUNT(deselected);
 	return 0;
 }
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ior import sampling
 from ior.expr.wording import wording
 from ior.pipeline.abc import Sink, Source
 from ior.pipeline.graph import Graph
 from ior.pipeline.pushing import Pushed, pushed
 from ior.pipeline.spec import PipelineSpec
+from ior.sources.bpf.config import BpfConfig
 
 
 class Box(NamedTuple):
-    """A node: its name, what it is in the TOML, its role, and what a source leaves out."""
+    """A node: its name, what it is in the TOML, its role, and what a source does not record."""
 
     name: str
     kind: str
@@ -54,7 +56,8 @@ def picture(spec: PipelineSpec, graph: Graph) -> Picture:
         role = "sink" if isinstance(node, Sink) else "stage"
         role = "source" if isinstance(node, Source) else role
         kind = spec.nodes[name].type or spec.nodes[name].use or ""
-        drawn.boxes.append(Box(name, kind, role, _notes(push.get(name))))
+        notes = (*_rates(node.config), *_pushed(push.get(name)))
+        drawn.boxes.append(Box(name, kind, role, notes))
         drawn.looks.extend((name, other) for other in member.of)
         for producer, port in member.inputs:
             ports = graph.members[producer].gives
@@ -69,7 +72,15 @@ def picture(spec: PipelineSpec, graph: Graph) -> Picture:
     return drawn
 
 
-def _notes(push: Pushed | None) -> tuple[str, ...]:
+def _rates(config: object) -> tuple[str, ...]:
+    """Return a line that says how much of what a source records, where that is not all."""
+    if not isinstance(config, BpfConfig) or not config.sample:
+        return ()
+    said = (f"{name} {sampling.label(rate)}" for name, rate in config.sample.items())
+    return (f"recorded: {', '.join(said)}",)
+
+
+def _pushed(push: Pushed | None) -> tuple[str, ...]:
     if push is None or push.split.pushed is None:
         return ()
     said = [f"in the kernel: {wording(push.split.pushed)}"]

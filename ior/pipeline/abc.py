@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from ior.calls import CALLS, HALVES, Batch, Column, Schema
-from ior.expr.sieve import Split
 from ior.expr.tree import Tree
 from ior.host.command import Command
 from ior.pipeline.clock import Clock
@@ -156,47 +155,6 @@ class Source(Node):
         return None
 
 
-class SelectiveSource(Source):
-    """A source that can leave calls out where they happen, and change its mind about which.
-
-    Before `start` what is asked for is noted. A row's `filter_epoch` (`epoch` of a half) says
-    under which selection its call began: the number grows with every change.
-    """
-
-    @property
-    @abstractmethod
-    def numbers(self) -> frozenset[int]:
-        """The numbers of the syscalls that it gives."""
-
-    @property
-    @abstractmethod
-    def epoch(self) -> int:
-        """The number of the present selection."""
-
-    @abstractmethod
-    def split(self, where: Tree) -> Split:
-        """Return which terms of a filter this source can apply, and which not."""
-
-    @abstractmethod
-    def sift(self, where: Tree | None, *, complete: bool = True) -> None:
-        """Leave out, of calls that begin from now on, those that `where` would leave out.
-
-        Terms that cannot be applied are left to the filter that `where` comes from. Unless
-        `complete`, filters of the graph leave out more: totals of the source are not theirs.
-        """
-
-    @abstractmethod
-    def select(self, numbers: Collection[int] | None = None, where: Tree | None = None) -> None:
-        """Give only these syscalls from now on, and of them those for which `where` holds.
-
-        None changes nothing of its kind. Raises SpecError for a term that it cannot apply.
-        """
-
-    @abstractmethod
-    def chosen(self, batch: Batch) -> Batch:
-        """Return which rows, read before the last `select`, are still to be given."""
-
-
 class Stage(Node):
     """Computes: takes batches, gives batches to its ports, or answers `snapshot`.
 
@@ -241,22 +199,6 @@ class Stage(Node):
     def snapshot(self) -> Snapshot | None:
         """Return a frozen picture of the present result, None where there is nothing to look at."""
         return None
-
-
-class SelectiveStage(Stage):
-    """A stage that leaves rows out, and can be asked to leave out more."""
-
-    @abstractmethod
-    def also(self, where: str) -> None:
-        """Keep only rows for which `where` holds as well, from the next batch on.
-
-        It takes the place of what was asked for so before; "" asks for nothing. Raises
-        FilterError for what the rows cannot be asked, and then changes nothing.
-        """
-
-    @abstractmethod
-    def wanted(self, batch: Batch) -> Batch:
-        """Return the rows that are kept now, of a batch that arrived or was given before."""
 
 
 class Sink(Node):

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from ior.expr.sieve import Split, joined
 from ior.expr.tree import Const, Tree, leaves
-from ior.pipeline.abc import SelectiveSource, Stage
+from ior.pipeline.abc import Stage
 from ior.pipeline.graph import Graph
+from ior.pipeline.selective import SelectiveSource
 
 _BETWEEN = ("gap_ns", "seq")  # they say something of the calls that are left out
 
@@ -37,7 +38,7 @@ def pushed(graph: Graph) -> dict[str, Pushed]:
         if isinstance(member.node, SelectiveSource):
             behind = dict(_filters(graph, name))
             every = {
-                n for n in _behind(graph, name) if _condition(graph.members[n].node) is not None
+                n for n in behind_of(graph, name) if _condition(graph.members[n].node) is not None
             }
             where = None if _ask_between(graph) else joined(list(behind.values()))
             split = member.node.split(where or Const(True))
@@ -46,7 +47,7 @@ def pushed(graph: Graph) -> dict[str, Pushed]:
     return found
 
 
-def _behind(graph: Graph, source: str) -> set[str]:
+def behind_of(graph: Graph, source: str) -> set[str]:
     """Return the nodes that rows of a source come to."""
     found = {source}
     for name, member in graph.members.items():  # producers before their consumers

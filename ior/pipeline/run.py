@@ -12,6 +12,7 @@ import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
+from ior.counted import KernelSnapshot, Totals
 from ior.errors import IorError, ReloadRefused, StageFailed, raised
 from ior.expr.tree import Tree
 from ior.host.command import Command
@@ -287,14 +288,24 @@ class Run:
 
         After the end they are those that had not returned then; None where no source knows.
         """
-        found = []
+        return in_flight(self._answers().values())
+
+    def totals(self) -> dict[str, Totals]:
+        """Return, by name, what sources have counted that made no rows; final at the end."""
+        found = self._answers().items()
+        known = {name: one.totals for name, one in found if isinstance(one, KernelSnapshot)}
+        return {name: totals for name, totals in known.items() if totals.counted}
+
+    def _answers(self) -> dict[str, Snapshot]:
+        """Return what the sources answer that can be looked at."""
+        found = {}
         for name, worker in self._crew.workers.items():
             if isinstance(worker.node, Source) and answers(worker.node):
                 try:
-                    found.append(self.snapshot(name))
+                    found[name] = self.snapshot(name)
                 except StageFailed as error:
-                    self._warnings.warn(name, f"what is in flight is not known: {error}")
-        return in_flight(found)
+                    self._warnings.warn(name, f"what waits and is counted is not known: {error}")
+        return found
 
     def ledger(self) -> Ledger:
         """Return the books as they stand; they close when the run has ended."""

@@ -10,9 +10,10 @@ from ior.expr import Predicate, compile_filter
 from ior.expr.sieve import joined
 from ior.expr.syntax import parse
 from ior.pipeline import abc
+from ior.pipeline.selective import SelectiveStage
 
 
-class Filter(abc.SelectiveStage):
+class Filter(SelectiveStage):
     """Keeps the rows for which `where` holds; the others are booked as filtered.
 
     While it runs it can be asked for more (`also`). Its syntax is checked when it is made, its

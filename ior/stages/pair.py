@@ -9,7 +9,7 @@ with their restarts, and the columns that make a call are computed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ior.calls import CALLS, HALVES, Batch, Column, Schema, concat
 from ior.expr.tree import Const
 from ior.pipeline import abc
+from ior.pipeline.selective import HoldingStage
 from ior.snapshots import Field, Table
 from ior.stages.gaps import Gaps
 from ior.stages.joining import (
@@ -67,7 +68,7 @@ class PairSnapshot(msgspec.Struct, frozen=True):
         return (Table("Unmatched", fields, tuple(rows)),)
 
 
-class Pair(abc.Stage):
+class Pair(HoldingStage):
     """Makes calls of halves.
 
     Calls come in the order of their returns. The same halves give the same calls however
@@ -86,7 +87,12 @@ class Pair(abc.Stage):
         self._restarts = Restarts(config.max_pending)
         self._gaps, self._rows = Gaps(), Rows()
         self._causes: Counter[str] = Counter()
+        self._awaited: Callable[[Batch], Batch] | None = None
         self._arch = ""
+
+    def heed(self, awaited: Callable[[Batch], Batch]) -> None:
+        """Ask `awaited` at the end which of the halves that are left could still be completed."""
+        self._awaited = awaited
 
     def _by_number(self, arch: str) -> None:
         if arch != self._arch:
@@ -143,7 +149,10 @@ class Pair(abc.Stage):
         return Batch(UNMATCHED, columns, halves.names, halves.origin)
 
     def drain(self) -> abc.Output:
-        """Give what had not returned when the trace ended to `unmatched`."""
+        """Give what had not returned when the trace ended to `unmatched`.
+
+        What was not wanted any more then may have returned unseen.
+        """
         parts = (
             (self._waiting.drain(), Cause.ENDED),
             (self._restarts.drain(), Cause.INTERRUPTED),
@@ -151,10 +160,18 @@ class Pair(abc.Stage):
         self._hold()
         held = [(halves, cause) for halves, cause in parts if halves is not None]
         left = [
-            self._labelled(renamed(halves, held[-1][0]), codes(cause, len(halves)))
+            self._labelled(renamed(halves, held[-1][0]), self._left(halves, cause))
             for halves, cause in held
         ]
         return {"unmatched": concat(left)} if left else None
+
+    def _left(self, halves: Batch, cause: Cause) -> Array:
+        """Return the causes of halves that are left at the end, of each thread one at most."""
+        causes = codes(cause, len(halves))
+        if self._awaited is not None:
+            awaited = np.isin(halves["tid"], self._awaited(halves)["tid"])
+            causes[~awaited] = codes(Cause.DESELECTED, 1)
+        return causes
 
     def snapshot(self) -> PairSnapshot:
         """Return the counts by cause."""

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from ior.errors import FilterError
 from ior.expr import Predicate
 from ior.expr.wording import wording
-from ior.pipeline.abc import SelectiveSource, Source
+from ior.pipeline.abc import Source
 from ior.pipeline.clock import Clock
 from ior.pipeline.graph import Graph
 from ior.pipeline.pushing import Pushed
 from ior.pipeline.run import Run
+from ior.pipeline.selective import SelectiveSource
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.ui.periods import Period, filtered
 from ior.ui.switches import Switches

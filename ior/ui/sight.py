@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import Batch
+from ior.counted import KernelSnapshot, Totals
 from ior.expr import Predicate
 from ior.pipeline import registry
 from ior.pipeline.abc import Config, Node, Source, Stage
@@ -23,7 +24,6 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
-from ior.sources.bpf.totals import KernelSnapshot, Totals
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import Groups, can_add, can_tell, joined
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from product import books, ior, number, report, rows
@@ -34,10 +35,29 @@ def test_the_report_has_exact_totals_of_what_is_not_recorded(tmp_path: Path, pai
     ledger = books(tmp_path / "l.json")
     assert ledger["closed"] is True
     assert ledger["kernel"]["counted_only"] == sum(every.values()) - ledger["calls"]
+    check_statement(ledger["totals"], every)
     assert f"{ledger['kernel']['counted_only']:,} calls counted in the kernel only" in done.err
     assert "LOST" not in done.err
     assert "\nTotals of recorded calls  " in done.err
     assert "tracing 2 syscalls (1 counted only) of 'dd'" in done.err
+
+
+def check_statement(totals: dict[str, Any], every: dict[str, int]) -> None:
+    """Hold the books' list of what was counted against the calls of a run that records all."""
+    assert set(totals) == {"kernel"}
+    assert totals["kernel"]["standing"] == "exact"
+    found = {one["syscall"]: one for one in totals["kernel"]["syscalls"]}
+    assert {name: one["calls"] for name, one in found.items()} == every
+    assert (found["read"]["rate"], found["read"]["recorded"]) == (0, 0)
+    assert found["write"]["rate"] == 10
+    assert found["write"]["bytes"] == COUNT
+    for one in found.values():
+        assert sum(bucket["calls"] for bucket in one["latency"]) == one["calls"]
+        assert one["latency"][0]["from_ns"] <= one["least_ns"] < one["latency"][0]["below_ns"]
+        assert one["latency"][-1]["from_ns"] <= one["greatest_ns"]
+        low = sum(bucket["from_ns"] * bucket["calls"] for bucket in one["latency"])
+        high = sum(bucket["below_ns"] * bucket["calls"] for bucket in one["latency"])
+        assert low <= one["latency_ns"] < high
 
 
 def test_after_a_loss_sums_of_rows_are_at_least_so_many_and_the_kernels_are_whole(
@@ -50,6 +70,8 @@ def test_after_a_loss_sums_of_rows_are_at_least_so_many_and_the_kernels_are_whol
     assert "\nTotals of recorded calls, at least  " in done.err
     assert number(report(done.err)["Kernel totals"]["write  1 in 2"]["calls"]) == COUNT
     assert ledger["kernel"]["counted_only"] == COUNT / 2
+    (write,) = ledger["totals"]["kernel"]["syscalls"]
+    assert (write["calls"], write["recorded"]) == (COUNT, COUNT / 2)
 
 
 def test_under_a_filter_that_the_kernel_cannot_apply_they_are_unavailable(tmp_path: Path) -> None:
@@ -58,6 +80,8 @@ def test_under_a_filter_that_the_kernel_cannot_apply_they_are_unavailable(tmp_pa
     unavailable = report(done.err)["Kernel totals, unavailable"]
     assert {row["calls"] for row in unavailable.values()} == {"-"}
     assert "not available: a filter is not wholly applied in the kernel" in done.err
+    stated = books(tmp_path / "l.json")["totals"]
+    assert stated == {"kernel": {"standing": "unavailable", "syscalls": None}}
     done = ior(tmp_path, "run", *SELECTED, *sample, "--where", "syscall == write", *DD)
     (key,) = report(done.err)["Kernel totals"]
     assert number(report(done.err)["Kernel totals"][key]["calls"]) == COUNT

@@ -80,5 +80,7 @@ def groups() -> Iterator[Path]:
     group = root / f"ior-test-{os.getpid()}"
     group.mkdir()
     yield group
-    for folder, _, _ in os.walk(group, topdown=False):
-        os.rmdir(folder)
+    for _, below, _, at in os.fwalk(group, topdown=False):  # paths may be too long for names
+        for name in below:
+            os.rmdir(name, dir_fd=at)
+    group.rmdir()

@@ -290,6 +290,9 @@ int main(void) {
 	syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &id);
 	syscall(SYS_timer_settime, id, TIMER_ABSTIME, &when, NULL);
 	syscall(SYS_pidfd_open, pid, 0);
+	syscall(SYS_init_module, NULL, 17, "");
+	syscall(SYS_finit_module, -1, "", 2);
+	syscall(SYS_delete_module, "ior-none", O_NONBLOCK);
 	return 0;
 }
 """
@@ -304,7 +307,7 @@ def test_tasks_sockets_and_objects(pairing: str) -> None:
     children = [row["ret"] for row in mine if row["syscall"] in ("clone", "clone3")]
     id_ = next(row["ret"] for row in mine if row["syscall"] == "msgget")
     traced.rows = [{"syscall": "access", "file": "/ior-mark"}, *mine]
-    assert list(said(traced))[:25] == [
+    assert list(said(traced))[:28] == [
         ("kill", {"target_pid": pid, "signal": 10}),
         ("tgkill", {"target_pid": pid, "object": pid, "signal": 0}),
         ("kill", {"target_pid": -77777777, "signal": 15}),
@@ -344,4 +347,7 @@ def test_tasks_sockets_and_objects(pairing: str) -> None:
         ("timer_create", {"op": 1}),
         ("timer_settime", {"object": 0, "call_flags": 1}),
         ("pidfd_open", {"target_pid": pid, "call_flags": 0}),
+        ("init_module", {"requested_bytes": 17}),
+        ("finit_module", {"call_flags": 2}),
+        ("delete_module", {"call_flags": O_NONBLOCK}),
     ]

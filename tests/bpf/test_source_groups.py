@@ -92,6 +92,53 @@ def test_a_group_that_is_gone_keeps_its_name(groups: Path) -> None:
     assert traced.of(file=MARK)[0]["cgroup"] == f"/{groups.name}/short"
 
 
+DEEP = r"""
+/* Move into the group at which a path of any length ends, step by step. */
+int main(int argc, char **argv) {
+	must(chdir(argv[1]) == 0, argv[1]);
+	for (int i = 0; i < atoi(argv[2]); i++)
+		must(chdir(argv[3]) == 0, argv[3]);
+	int fd = open("cgroup.procs", O_WRONLY);
+	must(fd >= 0 && write(fd, "0", 1) == 1, "cgroup.procs");
+	mark();
+	fd = openat(AT_FDCWD, argv[4], O_WRONLY);
+	must(fd >= 0 && write(fd, "0", 1) == 1, argv[4]);
+	usleep(60000);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
+@pytest.mark.parametrize(("name", "depth"), [("d", 120), ("d", 140), ("n" * 240, 20)])
+def test_a_group_that_is_too_deep_is_the_end_of_its_path(
+    groups: Path, name: str, depth: int, pairing: str, *, probe_reads: bool
+) -> None:
+    at = os.open(groups, os.O_PATH)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=at)
+        at, before = os.open(name, os.O_PATH, dir_fd=at), at
+        os.close(before)
+    os.close(at)
+    traced = program(
+        DEEP,
+        str(groups),
+        str(depth),
+        name,
+        str(groups.parent / "cgroup.procs"),
+        pairing=pairing,
+        probe_reads=probe_reads,
+        syscalls=["access"],
+    )
+    (marked,) = traced.of(file=MARK)
+    path = f"/{groups.name}" + f"/{name}" * depth
+    if depth == 120:
+        assert marked["cgroup"] == path
+        return
+    assert path.endswith("/" + marked["cgroup"])
+    assert len(marked["cgroup"]) > (3800 if len(name) > 1 else 128 * 2 - 3)
+
+
 PIPELINE = """
 version = 1
 [stage.kernel]

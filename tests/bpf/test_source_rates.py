@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from tracing import MODES, Collect, Traced, compiled, program, trace
 
 from ior import sampling, syscalls
+from ior.calls import Flag
+from ior.counted import Counted, KernelSnapshot, Standing
 from ior.host.command import Command
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.sources.bpf.source import BpfSource
-from ior.sources.bpf.totals import Counted, Counts, KernelSnapshot, Standing
+from ior.sources.bpf.totals import Counts
 from ior.stages.filter import Filter
 from ior.stages.pair import Pair
 from ior.testing import graph
@@ -181,11 +183,15 @@ NAMES += ("setxattr", "getxattr", "listxattr", "prctl", "clone", "rt_sigreturn",
 NAMES += ("restart_syscall",)
 
 
+SIDES = Flag.ENTER | Flag.EXIT
+
+
 class Both:
     """What a source without rates and one with them gave for one command."""
 
     def __init__(self, sample: dict[str, int], *, where: str = "pid > 0", **keys: Any) -> None:
         self.sample, self.whole, self.sampled = sample, Collect(), Collect()
+        self.unmatched = Collect()
         nodes: dict[str, Any] = {}
         inputs = {}
         keys = {"syscalls": list(NAMES), **keys}
@@ -202,6 +208,7 @@ class Both:
                 f"{name}-where": f"{name}-pair",
                 f"{name}-rows": f"{name}-where",
             }
+        nodes["unmatched"], inputs["unmatched"] = self.unmatched, "whole-pair.unmatched"
         with Command.start([compiled(WORKLOAD)]) as command:
             run = Run(graph(nodes, inputs), command=command)
             self.ledger: Ledger = anyio.run(run.run)
@@ -222,8 +229,10 @@ class Both:
         rates = sampling.rates(self.sample)
         table = syscalls.table()
         every, some = _sums(self.whole), _sums(self.sampled)
+        halves = self.unmatched.rows()
+        returns = Counter(half["nr"] for half in halves if half["flags"] & SIDES == Flag.EXIT)
         unrecorded = 0
-        for name in sorted(every.keys() | some.keys() | self.counted.keys()):
+        for name in sorted(every.keys() | some.keys() | self.counted.keys() | returns.keys()):
             rate = rates.get(table.by_name[name].nr, 1)
             calls = every.get(name, Counter())
             recorded = some.get(name, Counter())
@@ -236,6 +245,7 @@ class Both:
             sums = {"calls": one.calls, "errors": one.errors, "bytes": one.bytes}
             assert sums == {key: calls[key] for key in sums}, name
             assert (one.untimed, one.recorded) == (calls["untimed"], recorded["calls"]), name
+            assert one.unmatched == returns[name], name
             assert one.latency.total == one.calls - one.untimed
             unrecorded += one.calls - one.recorded
             if not rate:

@@ -25,7 +25,8 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.settings import Batching, Settings
 from ior.sources.bpf.source import BpfSource
-from ior.stages.pair import Pair
+from ior.stages.filter import Filter
+from ior.stages.pair import Pair, PairSnapshot
 from ior.testing import graph
 from ior.waiting import InFlight
 
@@ -53,10 +54,11 @@ class Selecting:
         nodes = {
             "kernel": BpfSource(config),
             "pair": Pair(Pair.Config()),
+            "where": Filter(Filter.Config(where="true")),
             "rows": self.rows,
             "unmatched": self.unmatched,
         }
-        wires = {"pair": "kernel", "rows": "pair", "unmatched": "pair.unmatched"}
+        wires = {"pair": "kernel", "where": "pair", "rows": "where", "unmatched": "pair.unmatched"}
         self.graph = graph(nodes, wires, settings=Settings(batch=Batching(max_calls=1000)))
 
     def trace(self, program: str, change: Callable[[Run], Awaitable[None]]) -> Ledger:
@@ -94,6 +96,11 @@ class Selecting:
         with anyio.fail_after(20):
             while len(self.rows.batches) < had + batches:  # noqa: ASYNC110 - the run is as it is
                 await anyio.sleep(0.002)
+
+    def every_cause(self) -> list[str]:
+        """Return why halves have no partner, of those whose call began in the trace."""
+        found = [row["cause"] for row in self.unmatched.rows()]
+        return [cause for cause in found if cause != "in flight at start"]
 
     def causes(self) -> set[str]:
         """Return why halves have no partner."""
@@ -233,12 +240,6 @@ def test_a_return_that_nobody_saw_is_not_taken_from_a_later_call(pairing: str) -
     read, access = table.nr("read"), table.nr("access")
     seen: list[list[str]] = []
 
-    async def waits(child: subprocess.Popen[bytes]) -> None:
-        path = anyio.Path(f"/proc/{child.pid}/syscall")
-        with anyio.fail_after(20):
-            while (await path.read_text()).split()[0] != str(read):  # noqa: ASYNC110 - another process
-                await anyio.sleep(0.001)
-
     async def change(run: Run) -> None:
         def in_flight() -> list[str]:
             picture = run.snapshot("kernel")
@@ -252,7 +253,7 @@ def test_a_return_that_nobody_saw_is_not_taken_from_a_later_call(pairing: str) -
             with anyio.fail_after(20):
                 while len(traced.rows.batches) == had:  # noqa: ASYNC110 - another process
                     await anyio.sleep(0.001)
-            await waits(child)
+            await _waits(child)
 
         await on()
         seen.append(in_flight())
@@ -268,7 +269,7 @@ def test_a_return_that_nobody_saw_is_not_taken_from_a_later_call(pairing: str) -
     out, feed = os.pipe()
     with subprocess.Popen([compiled(READS)], stdin=out) as child:
         try:
-            anyio.run(waits, child)
+            anyio.run(_waits, child)
             traced = Selecting(pairing, ["read", "access"], pid=child.pid)
             ledger = traced.run(change)
         finally:
@@ -282,6 +283,94 @@ def test_a_return_that_nobody_saw_is_not_taken_from_a_later_call(pairing: str) -
     assert ledger.kernel["deselected"] == (2 if pairing == "kernel" else 1)
     changed = {"selection changed"} if pairing == "user" else set()
     assert traced.causes() - {"in flight at start", "in flight at end"} == changed
+
+
+async def _waits(child: subprocess.Popen[bytes]) -> None:
+    """Wait until a program is in a read."""
+    read = syscalls.table().nr("read")
+    with anyio.fail_after(20):
+        while await _syscall(child) != read:  # noqa: ASYNC110 - another process
+            await anyio.sleep(0.001)
+
+
+async def _syscall(child: subprocess.Popen[bytes]) -> int:
+    text = await anyio.Path(f"/proc/{child.pid}/syscall").read_text()
+    return int(text.split()[0]) if text[0].isdigit() else -1
+
+
+LEFT = r"""
+/* Two threads read; whose read returns makes no call any more that is traced. */
+static void *reads(void *fd) { char byte; syscall(SYS_read, *(int *)fd, &byte, 1); pause(); }
+int main(void) {
+	int silent[2];
+	pthread_t thread;
+	char byte;
+	pipe(silent);
+	syscall(SYS_read, 0, &byte, 1); /* until the trace has begun */
+	pthread_create(&thread, NULL, reads, &silent[0]);
+	syscall(SYS_read, 0, &byte, 1);
+	pause();
+}
+"""
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("pairing", MODES)
+@pytest.mark.parametrize("change", ["numbers", "filter", "where", "nothing"])
+def test_a_return_that_is_not_wanted_any_more_is_not_waited_for(pairing: str, change: str) -> None:
+    """Leave reads out while two threads are in one; one of them returns, neither calls again."""
+    read, where = syscalls.table().nr("read"), compile_filter("pid == 1").tree
+
+    async def left_out(run: Run) -> None:
+        os.write(feed, b"x")
+        await _in_calls(run, 2, held=2 if pairing == "user" else 0)
+        if change == "numbers":
+            await run.select(numbers=[syscalls.table().nr("access")])
+        elif change == "where":
+            await run.select(where=where)
+        elif change == "filter":
+            run.refilter("where", "syscall == access")
+        os.write(feed, b"x")
+        with anyio.fail_after(20):
+            while await _syscall(child) == read:  # noqa: ASYNC110 - another process
+                await anyio.sleep(0.001)
+
+    out, feed = os.pipe()
+    with subprocess.Popen([compiled(LEFT)], stdin=out) as child:
+        try:
+            anyio.run(_waits, child)
+            traced = Selecting(pairing, ["read", "access"], pid=child.pid)
+            ledger = traced.run(left_out)
+        finally:
+            child.kill()
+            os.close(out)
+            os.close(feed)
+    whole = pairing == "kernel"
+    rows, causes = [row["ret"] for row in traced.rows.rows()], traced.every_cause()
+    kernel = ledger.kernel
+    if change == "nothing":
+        assert (rows, kernel["deselected"], kernel["in_flight"]) == ([1], 0, 1)
+        assert causes == ([] if whole else ["in flight at end"])
+        return
+    assert rows == []
+    assert causes == ([] if whole else ["selection changed"] * 2)
+    if change == "where":  # the kernel says no more of a call that has begun
+        assert (kernel["deselected"], kernel["in_flight"]) == (0, 1)
+        assert ledger.stages["kernel"].filtered == 1
+    else:
+        assert (kernel["deselected"], kernel["in_flight"]) == (2 if whole else 0, 0)
+
+
+async def _in_calls(run: Run, count: int, held: int) -> None:
+    """Wait until `count` calls have not returned, of which `pair` holds `held`."""
+    with anyio.fail_after(20):
+        while True:
+            picture, pairs = run.snapshot("kernel"), run.snapshot("pair")
+            assert isinstance(picture, InFlight)
+            assert isinstance(pairs, PairSnapshot)
+            if (len(picture.calls), pairs.pending) == (count, held):
+                return
+            await anyio.sleep(0.001)
 
 
 SLEEPS = r"""

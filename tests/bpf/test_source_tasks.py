@@ -264,7 +264,8 @@ def test_the_tid_of_a_process_is_its_first_thread(pairing: str) -> None:
     assert serve(pairing, by="the first tid") == {"/main": 10}
 
 
-def test_a_tid_is_the_number_that_the_caller_sees() -> None:
+@pytest.mark.parametrize("by", ["pid", "tid"])
+def test_a_target_is_the_number_that_the_caller_sees(by: str) -> None:
     """In a pid namespace of its own a thread has another number than for the kernel."""
     text = f"""
 import os, subprocess, sys
@@ -272,7 +273,7 @@ sys.path[:0] = {sys.path!r}
 from tracing import trace
 reader, writer = os.pipe()
 child = subprocess.Popen([{compiled(WAITS)!r}], stdin=reader)
-rows = trace(tid=child.pid, on_start=lambda _: os.write(writer, b'x'), syscalls=['access']).rows
+rows = trace({by}=child.pid, on_start=lambda _: os.write(writer, b'x'), syscalls=['access']).rows
 print(os.getpid(), len(rows), {{r['file'] for r in rows}})
 """
     line = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", text]

@@ -113,6 +113,20 @@ def test_a_graph_says_what_of_a_filter_the_kernel_applies(
     assert "not in the kernel: fd > 2" in said
 
 
+RATES = "sample = { futex = 0, FS = 10, openat = 1 }"
+
+
+@pytest.mark.parametrize("format_", ["text", "mermaid", "dot"])
+def test_a_graph_says_how_many_calls_are_recorded(ior: Invoke, folder: Path, format_: str) -> None:
+    sampled = PUSHED.replace('"bpf" }', f'"bpf", {RATES} }}')
+    (folder / "p.toml").write_text(sampled)
+    said = ior("graph", "p.toml", "--format", format_).out
+    assert "recorded: futex counted only, FS 1 in 10, openat all" in said
+    assert said.index("recorded: ") < said.index("in the kernel: ")
+    (folder / "p.toml").write_text(PUSHED)
+    assert "recorded" not in ior("graph", "p.toml", "--format", format_).out
+
+
 def test_a_graph_that_does_not_check(ior: Invoke, folder: Path) -> None:
     (folder / "bad.toml").write_text(BRANCHED.replace('"narrow"]', '"narow"]'))
     result = ior("graph", "bad.toml")

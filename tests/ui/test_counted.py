@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ior.calls import CALLS
+from ior.counted import Counted, Standing, Totals
 from ior.histogram import Histogram
 from ior.snapshots import Table
-from ior.sources.bpf.totals import Counted, Standing, Totals
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.testing import calls
 from ior.ui.columns import detailed

@@ -12,16 +12,17 @@ from pathlib import Path
 import anyio
 
 from ior.expr.tree import Tree
-from ior.pipeline.abc import SelectiveSource, SelectiveStage, Source
+from ior.pipeline.abc import Source
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking.columns import counts_calls
 from ior.pipeline.graph import Graph
 from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.pipeline.pace import NodeTimes
-from ior.pipeline.pushing import Pushed, pushed
+from ior.pipeline.pushing import Pushed, behind_of, pushed
 from ior.pipeline.running.changes import Changes, compare, written_by
 from ior.pipeline.running.wiring import Seams, join, make
 from ior.pipeline.running.worker import Worker
+from ior.pipeline.selective import HoldingStage, SelectiveSource, SelectiveStage
 
 _LOOK_S = 0.001
 _PATIENCE_S = 1.0  # with slow stages when a person is waiting for the selection to change
@@ -43,6 +44,19 @@ class Crew:
         self._turns: Counter[str] = Counter()
         self._written = self._paths()
         self._push_down()
+        self._introduce(self.workers)
+
+    def _introduce(self, names: Collection[str]) -> None:
+        """Tell those of the workers `names` that hold halves which source to ask about them."""
+        sources = [name for name, w in self.workers.items() if isinstance(w.node, Source)]
+        ways = [(source, behind_of(self.graph, source)) for source in sources]
+        for name in names:
+            node = self.workers[name].node
+            feeding = [self.workers[source].node for source, found in ways if name in found]
+            if isinstance(node, HoldingStage) and len(feeding) == 1:
+                (source,) = feeding
+                if isinstance(source, SelectiveSource):
+                    node.heed(source.awaited)
 
     def _push_down(self) -> dict[str, Pushed]:
         """Tell the sources what the filters behind them will leave out; return it."""
@@ -141,6 +155,7 @@ class Crew:
         join(self.graph, self.workers, self.edges, self._seams)
         self._written |= self._paths()
         self._push_down()
+        self._introduce(changes.fresh)
         return {name: self._leaving[name] for name in names.values()}
 
     def _retire(self, name: str, worker: Worker) -> None:

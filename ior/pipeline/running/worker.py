@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from ior.calls import Batch
 from ior.errors import StageFailed, raised
-from ior.pipeline.abc import MaybeAsync, Node, Output, SelectiveSource, Sink, Source, Stage
+from ior.pipeline.abc import MaybeAsync, Node, Output, Sink, Source, Stage
 from ior.pipeline.channel import Edge
 from ior.pipeline.checking import columns
 from ior.pipeline.pace import NodeTimes
@@ -27,6 +27,7 @@ from ior.pipeline.running.gate import Gate
 from ior.pipeline.running.outlets import Outlets
 from ior.pipeline.running.steps import Stepped, cancelled_only_by_us, parts
 from ior.pipeline.running.tolerance import Tolerance
+from ior.pipeline.selective import SelectiveSource
 from ior.pipeline.spec import OnError
 from ior.snapshots import Snapshot
 from ior.units import format_duration

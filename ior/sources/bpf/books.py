@@ -13,10 +13,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ior.counted import Standing
 from ior.sources.bpf import records
 from ior.sources.bpf.flight import RECORD
 from ior.sources.bpf.loader import Object
-from ior.sources.bpf.totals import Counts, Standing
+from ior.sources.bpf.totals import Counts
 from ior.units import format_size
 
 _IN_FLIGHT_AGE_S: Final = 1.0
@@ -95,8 +96,13 @@ class KernelBooks:
         return self._in_flight[1]
 
     def freeze(self) -> None:
-        """Count the calls in flight now and for good: what ends later does so unseen."""
+        """Count the calls in flight now and for good: what ends later does so unseen.
+
+        Those that are not wanted any more are counted as such where they are parked.
+        """
+        self._object.globals["ending"] = 1
         self._in_flight = float("inf"), len(self.calls_in_flight())
+        self._object.globals["ending"] = 0
 
     def complaints(self, *, at_once: bool = False) -> Iterator[str]:
         """Give a sentence for every loss that has grown, looking at most twice a second."""

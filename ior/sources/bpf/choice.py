@@ -67,6 +67,7 @@ class Choice:
         self.epoch = 1
         self._writes = 0
         self._selected: deque[Selected] = deque(maxlen=_KEPT)  # by `select`, the latest last
+        self._since = np.zeros(syscalls.NR_LIMIT, np.uint32)  # as the programs' `wanted_since`
         self.complete = True  # nothing is left out behind the programs
 
     def split(self, where: Tree) -> Split:
@@ -130,10 +131,10 @@ class Choice:
         groups[other : other + 1] = encoded_groups(asked.sieve.cgroup, self._writes)
         variables["sieve_in_use"] = other
         wanted = selection.wanted(self.numbers, asked.sieve)
-        since = variables.array("wanted_since", np.uint32)
-        recorded, before = selection.recorded(wanted), since < _NEVER
-        since[recorded & ~before] = self.epoch + 1
+        recorded, since = selection.recorded(wanted), self._since
+        since[recorded & (since == _NEVER)] = self.epoch + 1
         since[~recorded] = _NEVER
+        variables.array("wanted_since", np.uint32)[:] = since
         variables.array("wanted")[:] = wanted
 
     def chosen(self, batch: Batch) -> Batch:
@@ -159,6 +160,11 @@ class Choice:
         entered = late & ((flags & Flag.ENTER) != 0)
         flags = flags | np.where(entered, np.uint32(Flag.LEFT_OUT), np.uint32(0))
         return kept.with_columns({_FLAGS: flags})
+
+    def awaited(self, halves: Batch) -> Batch:
+        """Return the halves whose calls have been wanted and recorded ever since they began."""
+        halves = self.chosen(halves)
+        return halves.select(halves["epoch"] >= self._since[halves["nr"]])
 
 
 def _holds(term: Tree, batch: Batch) -> npt.NDArray[np.bool_]:

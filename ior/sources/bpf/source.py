@@ -20,10 +20,12 @@ import numpy.typing as npt
 
 from ior import sampling, syscalls
 from ior.calls import HALVES, Batch, Flag, Origin
+from ior.counted import KernelSnapshot, Standing, Totals
 from ior.errors import SpecError, UnsupportedHost
 from ior.expr.sieve import Split
 from ior.expr.tree import Tree
 from ior.pipeline import abc
+from ior.pipeline.selective import SelectiveSource
 from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
@@ -34,7 +36,7 @@ from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
-from ior.sources.bpf.totals import Counts, KernelSnapshot, Standing, Totals
+from ior.sources.bpf.totals import Counts
 
 # A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
@@ -55,7 +57,7 @@ _AS_RECORDED = (
 )
 
 
-class BpfSource(abc.SelectiveSource):
+class BpfSource(SelectiveSource):
     """Records the wanted syscalls of the wanted tasks, as halves."""
 
     Config: ClassVar[type[abc.Config]] = BpfConfig
@@ -338,6 +340,10 @@ class BpfSource(abc.SelectiveSource):
     def chosen(self, batch: Batch) -> Batch:
         """Return what of a batch is still wanted after a `select`."""
         return self._choice.chosen(batch)
+
+    def awaited(self, halves: Batch) -> Batch:
+        """Return which halves may still be completed, as what is recorded has not changed."""
+        return self._choice.awaited(halves)
 
     def books(self) -> Mapping[str, int]:
         """Return the counters of the kernel side, summed over the CPUs."""

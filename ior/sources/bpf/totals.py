@@ -1,96 +1,24 @@
 """Calls that the programs count, of the syscalls whose rate is not 1: set up, and read.
 
 A call that makes no record is in these totals only; of one that does, they hold what a loss on
-the way to user space takes nothing from. Latencies are in the buckets of `ior.histogram`, so a
-percentile means the same as in any other table.
+the way to user space takes nothing from. What is answered is in `ior.counted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from ior import sampling, syscalls, transfers
+from ior.counted import Counted
 from ior.histogram import BUCKETS, Histogram, HistogramSnapshot
-from ior.snapshots import QUANTILES, VALUES, Field, Table
 from ior.sources.bpf import records, selection
 from ior.sources.bpf.loader import Object, ObjectSpec
-from ior.waiting import InFlight
 
 # BYTES_* of bpf/rates.bpf.h, by what ior.transfers calls the rule
 _BYTES: Final = {"return": 1, "sized": 2, "peeked": 3, "received": 4}
-
-
-class Standing(Enum):
-    """How far totals can be trusted."""
-
-    EXACT = ""
-    AT_LEAST = "at least"  # the kernel skipped runs of the programs: calls may be missing
-    UNAVAILABLE = "unavailable"  # the kernel counts more than what a filter behind it passes
-
-
-class Counted(msgspec.Struct, frozen=True):
-    """One syscall's calls: how many there were, and how many of them made records.
-
-    Calls that never return are `untimed`; `unmatched` are returns without an entry, which are
-    no calls. Durations are in nanoseconds.
-    """
-
-    syscall: str
-    rate: int
-    calls: int
-    recorded: int
-    errors: int
-    bytes: int
-    latency_ns: int
-    untimed: int
-    unmatched: int
-    latency: HistogramSnapshot
-
-    def values(self) -> tuple[Any, ...]:
-        """Return the sums as in the tables of `stats`; durations are None without any."""
-        timed = self.calls - self.untimed
-        mean = self.latency_ns // timed if timed else None
-        total, middles = self.latency_ns, [self.latency.quantile(q) for q in QUANTILES]
-        spread = (self.latency.least, mean, *middles, self.latency.greatest)
-        return (self.calls, self.errors, self.bytes, total, *spread)
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """The syscalls of which calls were counted, those with most calls first."""
-
-    counted: tuple[Counted, ...]
-    standing: Standing = Standing.EXACT
-
-    @property
-    def available(self) -> bool:
-        """Whether they are totals of what the pipeline asks for."""
-        return self.standing is not Standing.UNAVAILABLE
-
-    def table(self) -> Table:
-        """Return them as a table; without values where they are not available."""
-        fields = (Field("syscall", "text"), Field("sampled", "text"), *VALUES)
-        empty = (None,) * len(VALUES)
-        rows = tuple(
-            (one.syscall, sampling.label(one.rate), *(one.values() if self.available else empty))
-            for one in self.counted
-        )
-        return Table(", ".join(filter(None, ("Kernel totals", self.standing.value))), fields, rows)
-
-
-class KernelSnapshot(InFlight, frozen=True):
-    """What only the kernel knows: the calls in flight, and the totals of those with a rate."""
-
-    totals: Totals = Totals(())
-
-    def tables(self) -> Sequence[Table]:
-        """Return the totals and the calls in flight, where there are any."""
-        totals = [self.totals.table()] if self.totals.counted else []
-        return (*totals, *super().tables())
 
 
 class Counts:

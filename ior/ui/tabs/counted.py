@@ -13,9 +13,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from ior import sampling, syscalls
+from ior.counted import Counted, Standing, Totals
 from ior.histogram import Histograms
 from ior.snapshots import Field, Table
-from ior.sources.bpf.totals import Counted, Standing, Totals
 from ior.stages.tables import Detail
 from ior.ui.parts import Detailed
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
+from ior.counted import Totals
 from ior.snapshots import Snapshot, Table
-from ior.sources.bpf.totals import Totals
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.ui.columns import detailed, rates
 from ior.ui.flame import drawn
