@@ -31,6 +31,12 @@ class StageBooks(msgspec.Struct, rename={"in_": "in"}, kw_only=True):
     held: int = 0
     consumed: int = 0
 
+    @property
+    def moved(self) -> int:
+        """Rows that came, were made and went, each time that one did: it only grows."""
+        went = sum(self.out.values()) + self.filtered + self.joined + self.failed
+        return self.in_ + self.made + went + self.consumed
+
     def missing(self) -> int:
         """Return how many rows are unaccounted for; 0 when the books balance."""
         went = sum(self.out.values()) + self.filtered + self.joined + self.failed

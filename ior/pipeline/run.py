@@ -317,6 +317,13 @@ class Run:
             because=self.abandoned,
         )
 
+    def rows(self) -> int:
+        """Return how many rows all nodes together have taken, given and worked off.
+
+        It grows whenever anything moves; the kernel is not asked.
+        """
+        return self._crew.rows()
+
     def _kernel_books(self) -> dict[str, int]:
         sums = dict.fromkeys(KERNEL, 0)
         for worker in self._begun:

@@ -45,6 +45,7 @@ from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
+from ior.ui.shutter import Shutter
 from ior.ui.sight import Chosen, looked_at
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
@@ -53,10 +54,6 @@ from ior.ui.viewer import Viewer
 from ior.ui.wishes import Choose, Wish
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
-_SECOND = 1_000_000_000
-EAGER_S = 0.05  # between pictures while the first second has not shown a call
-BEHIND, BEHIND_S = 65_536, 1.0  # records that wait in the kernel, and the rest while more do
-SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 
 
 def run_tui(
@@ -353,23 +350,15 @@ class Session:
     async def _ticks(self) -> None:
         await self.run.started.wait()
         self._open()
+        shutter = Shutter(self._refresh_s)
         while not self._ended.is_set():
             begun = time.perf_counter()
-            picture = self._picture()
-            if not picture.is_like(self.state.picture):
-                self.dispatch(Tick(picture))
-            cost = time.perf_counter() - begun
-            await anyio.sleep(max(self._rest_s(picture), SHARE * cost))
-
-    def _rest_s(self, picture: Picture) -> float:
-        """Return how long no picture is taken: less at the start, more where the ring fills."""
-        kernel = picture.ledger.kernel
-        waiting = kernel.get("attempted", 0) - kernel.get("lost", 0) - kernel.get("read", 0)
-        if waiting > BEHIND:
-            return max(self._refresh_s, BEHIND_S)
-        if not picture.ledger.calls and self.state.elapsed_ns < _SECOND:
-            return min(self._refresh_s, EAGER_S)
-        return self._refresh_s
+            if shutter.is_due(self.run.rows(), self._clock.now_ns()):
+                picture = self._picture()
+                if not picture.is_like(self.state.picture):
+                    self.dispatch(Tick(picture))
+                shutter.took(picture, self.state.elapsed_ns, time.perf_counter() - begun)
+            await anyio.sleep(shutter.rest_s)
 
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""

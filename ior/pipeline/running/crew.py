@@ -185,6 +185,11 @@ class Crew:
         makers = [w.ctx.books for w in self.workers.values() if counts_calls(w.node)]
         return sum(next(iter(books.out.values())) for books in makers + self._past_calls)
 
+    def rows(self) -> int:
+        """Return how many rows all stages that ever were have taken, given and worked off."""
+        books = [worker.ctx.books for worker in self.workers.values()]
+        return sum(one.moved for one in (*books, *self._past_books.values()))
+
     def times(self) -> dict[str, NodeTimes]:
         """Return, for every node that ever was, how its time was split."""
         present = self.workers | self._leaving
