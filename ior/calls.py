@@ -196,7 +196,10 @@ class Batch:
     computed when they are first asked for.
     """
 
-    __slots__ = ("_base", "_columns", "_index", "_length", "_present", "names", "origin", "schema")
+    __slots__ = (
+        *("_base", "_columns", "_index", "_length", "_present", "_shared"),
+        *("names", "origin", "schema"),
+    )
 
     def __init__(
         self, schema: Schema, columns: Mapping[str, Array], names: Names, origin: Origin
@@ -211,6 +214,7 @@ class Batch:
         self._base: Batch | None = None
         self._index: Array | None = None
         self._present: Array | None = None
+        self._shared: dict[Any, Any] = {}
         lengths = {len(column) for column in self._columns.values()}
         missing = set(schema.names) - self._columns.keys() - DERIVED
         if len(lengths) != 1 or missing:
@@ -251,6 +255,12 @@ class Batch:
             return kinds.family_of(self.origin.arch)[self["syscall"]]
         raise KeyError(f"no column '{name}' in a batch of {self.schema.name}")
 
+    def once(self, make: Callable[[Batch], Any]) -> Any:
+        """Return what `make` makes of this batch: once for all who ask for it."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return self._shared[make]
+
     def holds(self, name: str) -> bool:
         """Return whether a column is at hand, here or in what this was chosen from."""
         part: Batch | None = self
@@ -276,7 +286,7 @@ class Batch:
                 return self
         part = Batch.__new__(Batch)
         part.schema, part.names, part.origin = self.schema, self.names, self.origin
-        part._columns, part._length, part._present = {}, len(chosen), None
+        part._columns, part._length, part._present, part._shared = {}, len(chosen), None, {}
         if self._base is not None and not self._columns and self._index is not None:
             part._base, part._index = self._base, self._index[chosen]
         else:
@@ -293,7 +303,7 @@ class Batch:
         part.schema, part.names, part.origin = self.schema.adding(added), self.names, self.origin
         part._columns = {column.name: self._fitting(column, v) for column, v in added.items()}
         part._base, part._index, part._length = self, None, self._length
-        part._present = None
+        part._present, part._shared = None, {}
         return part
 
     def _fitting(self, column: Column, values: Array | Sequence[Any]) -> Array:
@@ -337,9 +347,7 @@ class Batch:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield each row as a dict, text decoded, empty cells None. For people, not for speed."""
         cells: dict[str, Sequence[Any]] = {}
-        for column in self.schema.columns:
-            if column.kind == "task":
-                continue
+        for column in (column for column in self.schema.columns if column.kind != "task"):
             if column.kind in _CODED:
                 cells[column.name] = self.text(column.name)
             else:
@@ -356,9 +364,7 @@ class Batch:
         from ior.arrow import record_batch  # noqa: PLC0415 - pyarrow is an extra
 
         fields = []
-        for column in self.schema.columns:
-            if column.kind == "task":
-                continue
+        for column in (column for column in self.schema.columns if column.kind != "task"):
             decode = decoder(column.kind, self) if column.kind in _CODED else None
             fields.append((column, self[column.name], decode))
         return record_batch(self.schema.name, fields)

@@ -59,6 +59,12 @@ class Keys(ABC):
     def rows(self, batch: Batch) -> Numbers:
         """Return the row number of each call of `batch`."""
 
+    def note(self, batch: Batch, rows: Numbers, order: Array | None) -> None:  # noqa: B027 - a hook
+        """Remember of the calls of `batch`, which are in these rows, what is not in the key.
+
+        `order` is that of time, None where the batch is in it.
+        """
+
     def labels(self) -> list[tuple[Any, ...]]:
         """Return the key columns of rows FIRST to `used`."""
         return [(key,) for key in self._row_of]
@@ -123,9 +129,12 @@ class ByProcess(Keys):
     def rows(self, batch: Batch) -> Numbers:
         """Return the row number of each call of `batch`."""
         column = batch["pid"]
-        rows = self._index.resolve(
+        return self._index.resolve(
             column.astype(np.uint64), lambda new: [self._row(pid) for pid in column[new].tolist()]
         )
+
+    def note(self, batch: Batch, rows: Numbers, order: Array | None) -> None:
+        """Remember the command and the task of each row's latest call."""
         if batch.names is not self._names:
             self._comms, self._tasks = self._latest(), self._latest_tasks()
             self._names = batch.names
@@ -135,10 +144,10 @@ class ByProcess(Keys):
             added = max(self.used, 64)
             self._codes = np.concatenate([self._codes, np.full(added, -1, np.int64)])
             self._task_codes = np.concatenate([self._task_codes, np.full(added, -1, np.int64)])
-        self._codes[rows] = batch["comm"]  # of a row that occurs often the last is kept
-        if "task" in batch.schema.names:
-            self._task_codes[rows] = batch["task"]
-        return rows
+        for name, codes in (("comm", self._codes), ("task", self._task_codes)):
+            if name in batch.schema.names:  # of a row that occurs often the last is kept
+                at = rows if order is None else rows[order]
+                codes[at] = batch[name] if order is None else batch[name][order]
 
     def tasks(self) -> Mapping[int, Task]:
         """Return by pid the facts of the task that made its latest call, where they are known."""

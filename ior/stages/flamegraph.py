@@ -22,7 +22,8 @@ from ior.errors import SpecError
 from ior.findings import Code, Problem, choice
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
-from ior.stages.groups import Groups
+from ior.stages.grouped import grouped
+from ior.stages.groups import Groups, can_add
 from ior.stages.keys import Combinations, Numbers
 
 Array = npt.NDArray[Any]
@@ -259,6 +260,7 @@ class Flamegraph(Stage):
         self._stacks = Combinations([level.column for level in self._levels])
         self._sums = np.zeros((len(WEIGHTS), 1024), np.int64)
         self._last: FlameSnapshot | None = None
+        self._by_group = can_add(self)
 
     def connect(self, takes: Schema) -> Mapping[str, Schema]:
         """Look whether the columns of `stack` arrive. Raises SpecError."""
@@ -278,6 +280,10 @@ class Flamegraph(Stage):
 
     def process(self, batch: Batch) -> None:
         """Add a batch of calls."""
+        groups = grouped(batch) if self._by_group and len(batch) else None
+        if groups is not None:
+            self.add(groups)
+            return
         durations = (np.maximum(batch[name], 0) for name in ("latency_ns", "gap_ns"))  # -1 is none
         errors = batch["is_error"].astype(np.int64)
         self._count(batch, _ONE, *durations, batch["bytes"], errors)

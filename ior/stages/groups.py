@@ -2,7 +2,7 @@
 
 A group is all calls of one command, process, syscall, error and file. Every table, frame and
 histogram of a span of time follows from its groups, and so does the same under a filter that
-asks for nothing else. `Grouping` adds calls up, `Groups` is what came of it, frozen.
+asks for nothing else. `Groups` is frozen; what makes it is in `grouped` and `grouping`.
 
 Groups fold to stay few: first their files are forgotten, then their processes. What is left
 is still exact; only what was forgotten cannot be told any more.
@@ -11,14 +11,13 @@ is still exact; only what was forgotten cannot be told any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ior.calls import CALLS, Array, Batch, Column, Origin, Schema
 from ior.expr import Predicate
-from ior.histogram import Histograms, bucket_of
 from ior.names import Names
 from ior.stages.keys import Combinations, Numbers
 
@@ -47,17 +46,16 @@ KEYS = Schema(
 )
 """The columns of the batch that says what each group is."""
 
-_MADE_OF = (*LEVELS, "folded")
+MADE_OF = (*LEVELS, "folded")
 _DERIVED = {"is_error": ("errno",), "family": ("syscall",)}
-_ONE = np.int64(1)
-_NEVER_NS = np.iinfo(np.int64).max
+NO_BOUNDS = (int(np.iinfo(np.int64).max), -1)  # of a group in which no call has a latency
 _BUCKET_BITS = 16
 
 
 class Spread(NamedTuple):
     """The histograms of many groups: how many values of which group fell into which bucket.
 
-    Three columns of one length: group number (uint32, ascending), bucket (uint16), count.
+    Three columns of one length: group number (uint32), bucket (uint16), count.
     """
 
     groups: Array
@@ -99,16 +97,17 @@ class Groups:
 
     `keys` says what each group is (`KEYS`); `sums` has shape (len(SUMS), groups), `bounds`
     the least and the greatest latency of each (2, groups), meaningless where `timed` is 0.
-    `first_ns` is the earliest entry, `last_ns` the latest entry or return.
+    `first_ns` is the earliest entry, `last_ns` the latest entry or return. `by_last` are the
+    groups in the order of their last calls, None where that is not known.
     """
 
-    __slots__ = ("bounds", "first_ns", "gap", "keys", "last_ns", "latency", "sums")
+    __slots__ = ("bounds", "by_last", "first_ns", "gap", "keys", "last_ns", "latency", "sums")
 
     def __init__(
         self, keys: Batch, sums: Array, bounds: Array, spreads: tuple[Spread, Spread],
-        span_ns: tuple[int, int],
+        span_ns: tuple[int, int], *, by_last: Array | None = None,
     ) -> None:  # fmt: skip
-        self.keys, self.sums, self.bounds = keys, sums, bounds
+        self.keys, self.sums, self.bounds, self.by_last = keys, sums, bounds, by_last
         self.latency, self.gap = spreads
         self.first_ns, self.last_ns = span_ns
         for array in (sums, bounds, *self.latency, *self.gap):
@@ -174,19 +173,19 @@ class Groups:
         return groups
 
     def _forget(self, rows: Array, level: int) -> Groups:
-        columns = {name: self.keys[name].copy() for name in _MADE_OF}
+        columns = {name: self.keys[name].copy() for name in MADE_OF}
         columns["folded"][rows] = level
         for name, at in LEVELS.items():
             if at <= level:
                 columns[name][rows] = self.keys.names.intern(OTHER) if name in TEXTS else 0
-        keys = _keys(columns, self.keys.names, self.keys.origin)
+        keys = keys_of(columns, self.keys.names, self.keys.origin)
         return _merged(keys, self)
 
     def recoded(self, codes: Array, names: Names) -> Groups:
         """Return the same with text `i` of its dictionary as text `codes[i]` of `names`."""
-        columns = {name: self.keys[name] for name in _MADE_OF}
+        columns = {name: self.keys[name] for name in MADE_OF}
         columns |= {name: codes[columns[name]] for name in TEXTS}
-        keys = _keys(columns, names, self.keys.origin)
+        keys = keys_of(columns, names, self.keys.origin)
         spreads, span = (self.latency, self.gap), (self.first_ns, self.last_ns)
         return Groups(keys, self.sums, self.bounds, spreads, span)
 
@@ -234,10 +233,10 @@ def _alike(one: Groups, other: Groups) -> bool:
 def _joined(parts: Sequence[Groups]) -> Groups:
     if len(parts) == 1:
         return parts[0]
-    columns = {name: np.concatenate([p.keys[name] for p in parts]) for name in _MADE_OF}
+    columns = {name: np.concatenate([p.keys[name] for p in parts]) for name in MADE_OF}
     starts = np.cumsum([0, *map(len, parts)])
     return Groups(
-        _keys(columns, parts[0].keys.names, parts[0].keys.origin),
+        keys_of(columns, parts[0].keys.names, parts[0].keys.origin),
         np.hstack([p.sums for p in parts]),
         np.hstack([p.bounds for p in parts]),
         (_stacked([p.latency for p in parts], starts), _stacked([p.gap for p in parts], starts)),
@@ -263,132 +262,26 @@ def _merged(keys: Batch, groups: Groups) -> Groups:
         made += len(rows)
         return range(made - len(rows), made)
 
-    numbers = Combinations(_MADE_OF).resolve(keys, number)
+    numbers = Combinations(MADE_OF).resolve(keys, number)
     _, first = np.unique(numbers, return_index=True)
     sums = np.zeros((len(SUMS), made), np.int64)
     for total, values in zip(sums, groups.sums, strict=True):
         np.add.at(total, numbers, values)
-    bounds = _no_bounds(made)
+    bounds = no_bounds(made)
     np.minimum.at(bounds[0], numbers, groups.bounds[0])
     np.maximum.at(bounds[1], numbers, groups.bounds[1])
     spreads = (groups.latency.renumbered(numbers), groups.gap.renumbered(numbers))
-    columns = {name: keys[name][first] for name in _MADE_OF}
-    own = _keys(columns, keys.names, keys.origin)
+    columns = {name: keys[name][first] for name in MADE_OF}
+    own = keys_of(columns, keys.names, keys.origin)
     return Groups(own, sums, bounds, spreads, (groups.first_ns, groups.last_ns))
 
 
-def _keys(columns: dict[str, Array], names: Names, origin: Origin) -> Batch:
+def keys_of(columns: dict[str, Array], names: Names, origin: Origin) -> Batch:
+    """Return what the groups are of which `MADE_OF` is known."""
     made = {**columns, "is_error": columns["errno"] != 0}
     return Batch(KEYS, made, names, origin)
 
 
-def _no_bounds(groups: int) -> npt.NDArray[np.int64]:
-    return np.repeat(np.array([[_NEVER_NS], [-1]], np.int64), groups, axis=1)
-
-
-class Grouping:
-    """Adds calls of one host up by group; texts go into a dictionary of one's own.
-
-    The first `max_groups` groups are kept in full. Calls of further ones are added up without
-    their files, and when there are as many of those again, without their processes.
-    """
-
-    def __init__(self, names: Names, origin: Origin, max_groups: int) -> None:
-        self.origin = origin
-        self._names, self._max = names, max_groups
-        self._fine = Combinations(tuple(LEVELS))
-        self._coarse = Combinations([name for name, level in LEVELS.items() if level > 1])
-        self._numbers: dict[tuple[int, ...], int] = {}  # by the values of `_MADE_OF`
-        self._sums = np.zeros((len(SUMS), 0), np.int64)
-        self._bounds = _no_bounds(0)
-        self._latency, self._gap = Histograms(), Histograms()
-        self._first_ns, self._last_ns = _NEVER_NS, 0
-        self._other = names.intern(OTHER)
-
-    def add(self, batch: Batch) -> None:
-        """Count the calls of a batch."""
-        numbers = self._fine.resolve(batch, lambda rows: self._place(batch, rows))
-        if len(self._numbers) > self._sums.shape[1]:
-            self._grow(max(len(self._numbers), 2 * self._sums.shape[1], 64))
-        calls, size, timed, latency, gapped, gap = self._sums
-        np.add.at(calls, numbers, _ONE)
-        np.add.at(size, numbers, batch["bytes"])
-        rows, values = _present(numbers, batch["latency_ns"])
-        np.add.at(timed, rows, _ONE)
-        np.add.at(latency, rows, values)
-        np.minimum.at(self._bounds[0], rows, values)
-        np.maximum.at(self._bounds[1], rows, values)
-        self._latency.add(rows, bucket_of(values))
-        rows, values = _present(numbers, batch["gap_ns"])
-        np.add.at(gapped, rows, _ONE)
-        np.add.at(gap, rows, values)
-        self._gap.add(rows, bucket_of(values))
-        enter = batch["time_ns"].view(np.int64)
-        self._first_ns = min(self._first_ns, int(enter.min()))
-        returned = int((enter + np.maximum(batch["latency_ns"], 0)).max())
-        self._last_ns = max(self._last_ns, returned)
-
-    def _grow(self, room: int) -> None:
-        added = room - self._sums.shape[1]
-        self._sums = np.hstack([self._sums, np.zeros((len(SUMS), added), np.int64)])
-        self._bounds = np.hstack([self._bounds, _no_bounds(added)])
-
-    def _place(self, batch: Batch, rows: Array) -> Sequence[int]:
-        room = max(self._max - len(self._numbers), 0)
-        cells = zip(*self._values(batch, rows[:room], tuple(LEVELS)), strict=True)
-        found = [self._number((*values, 0)) for values in cells]
-        if len(rows) <= room:
-            return found
-        rest = batch.select(rows[room:])
-        folded = self._coarse.resolve(rest, lambda new: self._place_folded(rest, new))
-        return [*found, *folded.tolist()]
-
-    def _place_folded(self, batch: Batch, rows: Array) -> list[int]:
-        kept = [name for name, level in LEVELS.items() if level > 1]
-        other = self._other
-        found = []
-        for values in zip(*self._values(batch, rows, kept), strict=True):
-            comm, pid, nr, errno = values
-            cell = (comm, pid, nr, errno, other, other, other, 1)
-            if cell not in self._numbers and len(self._numbers) >= 2 * self._max:
-                cell = (other, 0, nr, errno, other, other, other, 2)
-            found.append(self._number(cell))
-        return found
-
-    def _values(self, batch: Batch, rows: Array, columns: Sequence[str]) -> list[list[int]]:
-        intern, texts = self._names.intern, batch.names.texts
-        found = []
-        for name in columns:
-            values = batch[name][rows].tolist()
-            if name in TEXTS:
-                values = [intern(text) for text in texts(values)]
-            found.append(values)
-        return found
-
-    def _number(self, cell: tuple[int, ...]) -> int:
-        return self._numbers.setdefault(cell, len(self._numbers))
-
-    def groups(self) -> Groups:
-        """Return what was added up until now."""
-        used = len(self._numbers)
-        cells = np.array(list(self._numbers), np.int64).reshape(used, len(_MADE_OF)).T
-        dtypes = {column.name: column.dtype for column in KEYS.columns}
-        columns = {n: c.astype(dtypes[n]) for n, c in zip(_MADE_OF, cells, strict=True)}
-        return Groups(
-            _keys(columns, self._names, self.origin),
-            self._sums[:, :used].copy(),
-            self._bounds[:, :used].copy(),
-            (_spread(self._latency), _spread(self._gap)),
-            (self._first_ns, self._last_ns),
-        )
-
-
-def _present(numbers: Numbers, values: Array) -> tuple[Any, Array]:
-    """Leave out the calls that have no such duration (-1)."""
-    kept = values >= 0
-    return (numbers, values) if kept.all() else (numbers[kept], values[kept])
-
-
-def _spread(histograms: Histograms) -> Spread:
-    groups, buckets, counts = histograms.cells()
-    return Spread(groups.astype(np.uint32), buckets.astype(np.uint16), counts.astype(np.uint32))
+def no_bounds(groups: int) -> npt.NDArray[np.int64]:
+    """Return the bounds of groups before the first call."""
+    return np.repeat(np.array([[NO_BOUNDS[0]], [NO_BOUNDS[1]]], np.int64), groups, axis=1)

@@ -13,7 +13,8 @@ from ior.histogram import EDGES, Array, Histogram, HistogramSnapshot, bucket_of
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import SUMS, Field, Table
 from ior.stages.by import ByProcess, check_key, keyed
-from ior.stages.groups import Groups
+from ior.stages.grouped import grouped
+from ior.stages.groups import Groups, can_add
 from ior.stages.tables import Detail, KeyedTable, Sample
 from ior.tasks import Task
 
@@ -119,6 +120,7 @@ class Stats(Stage):
         self._first_ns: int | None = None
         self._last_ns = 0
         self._last: StatsSnapshot | None = None
+        self._by_group = can_add(self)
 
     def connect(self, takes: Schema) -> Mapping[str, Schema]:
         """Look whether the columns of `by` arrive. Raises SpecError."""
@@ -130,6 +132,10 @@ class Stats(Stage):
         """Count a batch of calls."""
         self._last = None
         if not len(batch):
+            return
+        groups = grouped(batch) if self._by_group else None
+        if groups is not None:
+            self._add(groups)
             return
         sample = Sample(batch)
         self._count(batch, sample, len(batch))
@@ -150,8 +156,10 @@ class Stats(Stage):
     def add(self, groups: Groups) -> None:
         """Count calls that were added up by group."""
         self._last = None
-        if not len(groups):
-            return
+        if len(groups):
+            self._add(groups)
+
+    def _add(self, groups: Groups) -> None:
         sample = Sample.of(groups)
         self._count(groups.keys, sample, groups.calls)
         if len(sample.latency):

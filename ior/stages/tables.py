@@ -157,6 +157,8 @@ class KeyedTable:
         rows = self._rows(batch, sample.groups)
         if self._keys.used > self._sums.shape[1]:
             self._grow(max(self._keys.used, 2 * self._sums.shape[1]))
+        order = None if sample.groups is None else sample.groups.by_last
+        self._keys.note(batch, rows, order)
         sums = self._sums
         np.add.at(sums[_CALLS], rows, sample.calls)
         np.add.at(sums[_ERRORS], rows[sample.failed], sample.errors)

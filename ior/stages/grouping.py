@@ -1,0 +1,119 @@
+"""Adds calls up by group over a span of time, in memory that is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ior.calls import Array, Batch, Origin
+from ior.histogram import Histograms
+from ior.names import Names
+from ior.stages.groups import (
+    KEYS,
+    LEVELS,
+    MADE_OF,
+    NO_BOUNDS,
+    OTHER,
+    SUMS,
+    TEXTS,
+    Groups,
+    Spread,
+    keys_of,
+    no_bounds,
+)
+from ior.stages.keys import Combinations
+
+
+class Grouping:
+    """Adds calls of one host up by group; texts go into a dictionary of one's own.
+
+    The first `max_groups` groups are kept in full. Calls of further ones are added up without
+    their files, and when there are as many of those again, without their processes.
+    """
+
+    def __init__(self, names: Names, origin: Origin, max_groups: int) -> None:
+        self.origin = origin
+        self._names, self._max = names, max_groups
+        self._fine = Combinations(tuple(LEVELS))
+        self._coarse = Combinations([name for name, level in LEVELS.items() if level > 1])
+        self._numbers: dict[tuple[int, ...], int] = {}  # by the values of `MADE_OF`
+        self._sums = np.zeros((len(SUMS), 0), np.int64)
+        self._bounds = no_bounds(0)
+        self._latency, self._gap = Histograms(), Histograms()
+        self._first_ns, self._last_ns = NO_BOUNDS[0], 0
+        self._other = names.intern(OTHER)
+
+    def add(self, groups: Groups) -> None:
+        """Count calls of the same host, in order of first appearance."""
+        keys = groups.keys
+        numbers = self._fine.resolve(keys, lambda rows: self._place(keys, rows))
+        if len(self._numbers) > self._sums.shape[1]:
+            self._grow(max(len(self._numbers), 2 * self._sums.shape[1], 64))
+        for total, values in zip(self._sums, groups.sums, strict=True):
+            np.add.at(total, numbers, values)
+        np.minimum.at(self._bounds[0], numbers, groups.bounds[0])
+        np.maximum.at(self._bounds[1], numbers, groups.bounds[1])
+        for histograms, spread in ((self._latency, groups.latency), (self._gap, groups.gap)):
+            histograms.add(numbers[spread.groups], spread.buckets, spread.counts)
+        self._first_ns = min(self._first_ns, groups.first_ns)
+        self._last_ns = max(self._last_ns, groups.last_ns)
+
+    def _grow(self, room: int) -> None:
+        added = room - self._sums.shape[1]
+        self._sums = np.hstack([self._sums, np.zeros((len(SUMS), added), np.int64)])
+        self._bounds = np.hstack([self._bounds, no_bounds(added)])
+
+    def _place(self, batch: Batch, rows: Array) -> Sequence[int]:
+        room = max(self._max - len(self._numbers), 0)
+        cells = zip(*self._values(batch, rows[:room], tuple(LEVELS)), strict=True)
+        found = [self._number((*values, 0)) for values in cells]
+        if len(rows) <= room:
+            return found
+        rest = batch.select(rows[room:])
+        folded = self._coarse.resolve(rest, lambda new: self._place_folded(rest, new))
+        return [*found, *folded.tolist()]
+
+    def _place_folded(self, batch: Batch, rows: Array) -> list[int]:
+        kept = [name for name, level in LEVELS.items() if level > 1]
+        other = self._other
+        found = []
+        for values in zip(*self._values(batch, rows, kept), strict=True):
+            comm, pid, nr, errno = values
+            cell = (comm, pid, nr, errno, other, other, other, 1)
+            if cell not in self._numbers and len(self._numbers) >= 2 * self._max:
+                cell = (other, 0, nr, errno, other, other, other, 2)
+            found.append(self._number(cell))
+        return found
+
+    def _values(self, batch: Batch, rows: Array, columns: Sequence[str]) -> list[list[int]]:
+        intern, texts = self._names.intern, batch.names.texts
+        found = []
+        for name in columns:
+            values = batch[name][rows].tolist()
+            if name in TEXTS:
+                values = [intern(text) for text in texts(values)]
+            found.append(values)
+        return found
+
+    def _number(self, cell: tuple[int, ...]) -> int:
+        return self._numbers.setdefault(cell, len(self._numbers))
+
+    def groups(self) -> Groups:
+        """Return what was added up until now."""
+        used = len(self._numbers)
+        cells = np.array(list(self._numbers), np.int64).reshape(used, len(MADE_OF)).T
+        dtypes = {column.name: column.dtype for column in KEYS.columns}
+        columns = {n: c.astype(dtypes[n]) for n, c in zip(MADE_OF, cells, strict=True)}
+        return Groups(
+            keys_of(columns, self._names, self.origin),
+            self._sums[:, :used].copy(),
+            self._bounds[:, :used].copy(),
+            (_spread(self._latency), _spread(self._gap)),
+            (self._first_ns, self._last_ns),
+        )
+
+
+def _spread(histograms: Histograms) -> Spread:
+    groups, buckets, counts = histograms.cells()
+    return Spread(groups.astype(np.uint32), buckets.astype(np.uint16), counts.astype(np.uint32))
