@@ -288,15 +288,13 @@ def _later(one: Array, two: Array, told: Array) -> Array:
 
 
 def _rows(batch: Batch, index: Array) -> Batch:
-    """Select rows, the words of each in one piece: several times faster than one by one."""
-    args = batch["args"]
-    rows = batch.select(index)
-    if args.strides[-1] != args.itemsize:
-        return rows
-    width = args.shape[1]
-    pieces = args.view(np.dtype((np.void, width * args.itemsize)))[:, 0]
+    """Select rows, their words by `take`: several times faster than by an index."""
+    args, rows = batch["args"], batch.select(index)
     columns = {name: rows[name] for name in HALVES.names if name != "args"}
-    columns["args"] = pieces[index].view(args.dtype).reshape(-1, width)
+    if args.strides[0] < args.strides[1]:  # word by word, as the bpf source has them
+        columns["args"] = args.T.take(index, axis=1).T
+    else:
+        columns["args"] = args.take(index, axis=0)
     return Batch(HALVES, columns, batch.names, batch.origin)
 
 
@@ -316,7 +314,7 @@ def renamed(batch: Batch, like: Batch) -> Batch:
 def prepend(carried: Batch | None, batch: Batch) -> Batch:
     """Put what earlier batches left in front of a batch; columns that are often read are compact.
 
-    Halves of the bpf source lie in their records, 128 bytes apart.
+    Halves of the bpf source have narrow fields side by side in words of 64 bits.
     """
     columns = {name: batch[name] for name in HALVES.names}
     if carried is not None:

@@ -13,7 +13,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from ior.calls import DERIVED, MAX_CALLS, Array, Batch, Origin, Schema
+from ior.calls import DERIVED, MAX_CALLS, Array, Batch, Column, Origin, Schema
 from ior.names import Names
 
 _CODED = ("text", "task")  # kinds of columns that hold codes of `Names`
@@ -23,6 +23,13 @@ _LEAST = 64  # rows of a chunk
 _NAME = 1024  # bytes of names that a row is expected to bring at most
 
 
+def _empty(column: Column, room: int) -> Array:
+    """Return room for a column; words stand side by side with the same word of other rows."""
+    if column.kind == "words":
+        return np.empty((5, room), column.dtype).T
+    return np.empty(room, column.dtype)
+
+
 class _Chunk:
     """Room for rows of one schema and origin, filled from the front."""
 
@@ -30,9 +37,7 @@ class _Chunk:
         self.schema, self.origin, self.room, self.used = schema, origin, room, 0
         self.named = 0  # bytes of the names that came with its rows
         self.columns: dict[str, Array] = {
-            column.name: np.empty((room, 5) if column.kind == "words" else room, column.dtype)
-            for column in schema.columns
-            if column.name in held
+            column.name: _empty(column, room) for column in schema.columns if column.name in held
         }
         self.coded = [c.name for c in schema.columns if c.name in held and c.kind in _CODED]
         self.nbytes = sum(array.nbytes for array in self.columns.values())
@@ -40,7 +45,7 @@ class _Chunk:
     def close(self) -> None:
         """Give back the room that is not used."""
         if self.used < self.room:
-            self.columns = {name: a[: self.used].copy() for name, a in self.columns.items()}
+            self.columns = {name: a[: self.used].copy("K") for name, a in self.columns.items()}
             self.room = self.used
             self.nbytes = sum(array.nbytes for array in self.columns.values())
 
@@ -128,7 +133,9 @@ class Retained:
         self._used += count
 
     def _recoded(self, names: Names, codes: Array) -> Array:
-        """Return the codes of our dictionary for those of another."""
+        """Return the codes of our dictionary for those of another; one code for all alike."""
+        if len(codes) > 1 and not (codes != codes[0]).any():
+            return self._recoded(names, codes[:1])
         if 8 * len(names) > self._bound // 8:  # a table would take too much
             distinct, places = np.unique(codes, return_inverse=True)
             return np.array(self._interned(names, distinct.tolist()), np.uint32)[places]

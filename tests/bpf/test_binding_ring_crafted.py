@@ -119,6 +119,25 @@ def test_fixed_drain_equals_a_walk(states: list[int], payload: int, start: int) 
             assert numbers(reader.drain_fixed(payload + 8))[:1] == [states.index(BUSY)]
 
 
+@given(
+    st.lists(state, max_size=700),
+    st.sampled_from([8, 16, 40]),
+    st.integers(0, 3 * PAGE // 8),
+    st.integers(0, 700),
+)
+def test_words_are_the_columns_of_the_records(
+    states: list[int], payload: int, start: int, most: int
+) -> None:
+    with crafted(start) as (ring, rows), RingReader(ring.fd, PAGE) as columns:
+        for number, flags in enumerate(states[: PAGE // (payload + 8)]):
+            ring.write(struct.pack("Q", number).ljust(payload, b"."), flags)
+        taken = columns.drain_words(payload + 8, most)
+        expected = rows.drain_fixed(payload + 8, most)
+        assert taken.shape == (payload // 8 + 1, len(expected))
+        assert (expected.view(np.uint64) == taken.T).all()
+        assert columns.consumer_position() == rows.consumer_position()
+
+
 @given(st.lists(state, max_size=60))
 def test_the_header_scan_equals_a_loop(states: list[int]) -> None:
     headers = np.array([120 | flags for flags in states], dtype=np.uint32)

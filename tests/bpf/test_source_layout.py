@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ior import syscalls
@@ -62,6 +63,16 @@ def test_a_record_takes_128_bytes_of_the_ring(spec: ObjectSpec) -> None:
     assert records.HEADER + spec.btf.struct_size("ior_record") == records.STRIDE == 128
     assert records.RECORD.itemsize == records.STRIDE
     assert struct.calcsize(records.NAME_STRUCT) == records.NAME.itemsize
+
+
+def test_fields_of_words_are_those_of_the_record() -> None:
+    raw = np.random.default_rng(1).integers(0, 256, (50, records.STRIDE), np.uint8)
+    rows = raw.reshape(-1).view(records.RECORD)
+    found = records.fields_of(raw.view(np.uint64).T.copy())
+    assert list(found) == [name for name, *_ in records.FIELDS]
+    for name, column in found.items():
+        assert column.dtype == rows[name].dtype
+        assert np.array_equal(column, rows[name])
 
 
 def test_the_limit_of_numbers_is_one(spec: ObjectSpec) -> None:

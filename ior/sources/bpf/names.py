@@ -99,6 +99,11 @@ class _Generation:
         """Return the codes of `ids`, places for `facts_at`, and where there was none (0)."""
         if self._unplaced:
             self._place()
+        rows = len(ids)
+        if rows > 1 and not (ids != ids[0]).any():  # of one task, say
+            code, slot, unknown = self.lookup(ids[:1])
+            everywhere = np.arange(rows) if len(unknown) else unknown
+            return np.repeat(code, rows), np.repeat(slot, rows), everywhere
         mask = len(self._ids) - 1
         slots = ((ids >> np.uint64(8)) & np.uint64(mask)).view(np.intp)
         wrong = np.flatnonzero(self._ids.take(slots) != ids)

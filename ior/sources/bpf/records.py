@@ -5,9 +5,10 @@ A test holds these layouts against the object's BTF, so that the two cannot drif
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 HEADER = 8  # bytes of the ring's own header before each record
 STRIDE = 128  # bytes from one record of the calls ring to the next
@@ -35,6 +36,43 @@ FIELDS: Final = (
 
 RECORD: Final = np.dtype([("ring", "<u8"), *FIELDS])
 """One record with the ring's header, 128 bytes."""
+
+_WORD = 8  # bytes
+
+
+def fields_of(words: npt.NDArray[np.uint64]) -> dict[str, npt.NDArray[Any]]:
+    """Return the fields of records, views of their words (16, records) as `RingReader` gives them.
+
+    Fields of a whole word are contiguous; `args` has the shape (records, 5), column by column.
+    """
+    found: dict[str, npt.NDArray[Any]] = {}
+    for name, place in _PLACES.items():
+        if place.words > 1:
+            found[name] = words[place.word : place.word + place.words].T.view(place.dtype)
+        else:
+            found[name] = words[place.word].view(place.dtype)[place.part :: place.parts]
+    return found
+
+
+class _Place(NamedTuple):
+    """Where a field is: in which words, and which part of the word of how many."""
+
+    word: int
+    words: int
+    part: int
+    parts: int
+    dtype: np.dtype[Any]
+
+
+def _place(name: str) -> _Place:
+    assert RECORD.fields is not None
+    whole, offset = RECORD.fields[name][:2]
+    dtype, size = whole.base, whole.base.itemsize
+    word, begin = divmod(offset, _WORD)
+    return _Place(word, max(whole.itemsize // _WORD, 1), begin // size, _WORD // size, dtype)
+
+
+_PLACES: Final = {name: _place(name) for name, *_ in FIELDS}
 
 NAME: Final = np.dtype(
     [

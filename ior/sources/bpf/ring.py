@@ -37,6 +37,7 @@ HEADER: Final = 8
 BUSY: Final = 1 << 31
 DISCARD: Final = 1 << 30
 _LENGTH: Final = DISCARD - 1
+_BLOCK: Final = 256  # records that are turned into columns at once, out of the cache
 _SEQ_CST: Final = 5  # memory_order_seq_cst of <stdatomic.h>, the same in gcc and clang
 
 Bytes = npt.NDArray[np.uint8]
@@ -179,22 +180,44 @@ class RingReader:
         Raises:
             RingCorruptError: a record has another size. Nothing is consumed.
         """
+        region, kept = self._complete(stride, max_records, until)
+        taken = region.copy() if kept is None else region[kept]
+        self._consume(self._position + region.nbytes)
+        return taken
+
+    def drain_words(
+        self, stride: int, max_records: int | None = None, *, until: int | None = None
+    ) -> npt.NDArray[np.uint64]:
+        """Take records as `drain_fixed` does, and return them as columns.
+
+        That is a fresh array (stride / 8, records): row i holds word i of every record, the
+        header being word 0. A column of fields is read from memory once so, and not once for
+        every field of a record.
+        """
+        region, kept = self._complete(stride, max_records, until)
+        words = region.view(np.uint64)
+        taken = np.empty(words.shape[::-1], np.uint64)
+        for begin in range(0, len(words), _BLOCK):
+            part = slice(begin, begin + _BLOCK)
+            taken[:, part] = words[part].T
+        self._consume(self._position + region.nbytes)
+        return taken if kept is None else taken[:, kept]
+
+    def _complete(
+        self, stride: int, max_records: int | None, until: int | None
+    ) -> tuple[Bytes, npt.NDArray[np.bool_] | None]:
+        """Return the records up to the first busy one (records, stride), and which to keep."""
         start = self._position
         count = max(self._bound(until) - start, 0) // stride
         if max_records is not None:
             count = min(count, max_records)
-        if count == 0:
-            return np.empty((0, stride), dtype=np.uint8)
         offset = start & (self.size - 1)
         region = self._data[offset : offset + count * stride].reshape(count, stride)
         headers = region.view(np.uint32)[:, 0].copy()
         if self._fence is not None:
             self._fence()  # headers are read before payloads
         ready, kept = scan(headers, stride - HEADER)
-        taken = region[:ready].copy() if kept is None else region[:ready][kept]
-        if ready:
-            self._consume(start + ready * stride)
-        return taken
+        return region[:ready], kept
 
     def drain_variable(self, *, until: int | None = None, patience_s: float = 0.0) -> Records:
         """Take the records up to the first that stays busy, whatever their sizes.

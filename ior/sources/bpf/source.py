@@ -241,12 +241,12 @@ class BpfSource(SelectiveSource):
         if until == calls.consumer_position():
             return None
         self._ids.learn(self._announced(names))
-        slab = calls.drain_fixed(records.STRIDE, self.ctx.batching.max_calls, until=until)
-        if not len(slab):
+        words = calls.drain_words(records.STRIDE, self.ctx.batching.max_calls, until=until)
+        if not words.size:
             return None
-        batch = self._batch(slab.reshape(-1).view(records.RECORD))
+        batch = self._batch(records.fields_of(words))
         if self._books is not None:
-            self._books.read += len(slab)
+            self._books.read += len(batch)
             self._books.unresolved = self._ids.unresolved
         self._turn_names(calls)
         return batch
@@ -275,16 +275,16 @@ class BpfSource(SelectiveSource):
             if not taken.busy or time.monotonic() > deadline:
                 return payloads
 
-    def _batch(self, rows: npt.NDArray[Any]) -> Batch:
+    def _batch(self, rows: Mapping[str, npt.NDArray[Any]]) -> Batch:
         ids, flags = self._ids, np.ascontiguousarray(rows["flags"])
         some, every = int(np.bitwise_or.reduce(flags)), int(np.bitwise_and.reduce(flags))
         columns: dict[str, npt.NDArray[Any]] = {name: rows[name] for name in _AS_RECORDED}
-        columns["comm"], columns["task"] = ids.tasks(np.ascontiguousarray(rows["task"]))
+        columns["comm"], columns["task"] = ids.tasks(rows["task"])
         if some & _TASK_LOST:
             columns["comm"][(flags & _TASK_LOST) != 0] = ids.unknown
         columns["file"] = self._codes(rows["file"], flags, _FILE_LOST, some)
         columns["old_file"] = second = self._codes(rows["file2"], flags, _FILE2_LOST, some)
-        columns["asked"] = np.zeros(len(rows), np.uint32)
+        columns["asked"] = np.zeros(len(flags), np.uint32)
         if some & _ASKED:
             asked = (flags & _ASKED) != 0
             columns["old_file"] = np.where(asked, np.uint32(0), second)
@@ -296,7 +296,6 @@ class BpfSource(SelectiveSource):
         self, column: npt.NDArray[np.uint64], flags: npt.NDArray[Any], bit: int, some: int
     ) -> npt.NDArray[np.uint32]:
         """Return the codes of a column of ids; where `bit` is set it holds device and inode."""
-        column = np.ascontiguousarray(column)
         if not some & bit:
             return self._ids.codes(column)
         lost = (flags & bit) != 0
