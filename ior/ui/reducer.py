@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ior.errors import FilterError
-from ior.ui import filtering
+from ior.ui import filtering, overlays, writing
 from ior.ui.events import (
     Asked,
     Ended,
@@ -31,29 +31,14 @@ from ior.ui.keys import Action, Mode, Pressed
 from ior.ui.notes import Noted, Said, latest
 from ior.ui.periods import begun
 from ior.ui.rates import Mark, recent
-from ior.ui.state import Over, Phase, Prompt, State
+from ior.ui.state import Phase, Prompt, State, said
 from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
-from ior.ui.tabs.saved import SAVED, Saved
-from ior.ui.tabs.switches import SWITCHES
-from ior.ui.tabs.texts import HELP, WARNINGS, help_lines, warning_lines
+from ior.ui.tabs.saved import Saved
 from ior.ui.window import Window
-from ior.ui.wishes import (
-    Choose,
-    Copy,
-    CopyCommand,
-    Edit,
-    Kind,
-    ListFilters,
-    Propose,
-    SaveFilter,
-    StopRecording,
-    Wish,
-    Write,
-)
+from ior.ui.wishes import Choose, Copy, CopyCommand, Edit, Wish
 
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
 NOTES = 200  # messages that the Warnings view keeps
-READ_ONLY = "this view is read-only: it writes no files"
 
 
 def reduce(state: State, event: Event) -> State:
@@ -83,7 +68,7 @@ def _reduced(state: State, event: Event) -> State:
                 state = replace(state, prompt=Prompt(state.prompt.question, text))
             return state
         case PeriodBegun(period):
-            return _shown_over(replace(state, periods=begun(state.periods, period)))
+            return overlays.with_switches(replace(state, periods=begun(state.periods, period)))
         case Resized() | Asked() | Said() | Recording() | FiltersRead():
             return _taken_over(state, event)
         case Noted():
@@ -91,7 +76,7 @@ def _reduced(state: State, event: Event) -> State:
             state = replace(
                 state, message=latest(state.message, event), notes=notes, noted=state.noted + 1
             )
-            return _warned(state)
+            return overlays.with_warnings(state)
 
 
 def _taken_over(state: State, event: Resized | Asked | Said | Recording | FiltersRead) -> State:
@@ -105,9 +90,7 @@ def _taken_over(state: State, event: Resized | Asked | Said | Recording | Filter
         case Recording(path):
             return replace(state, recording=path)
         case FiltersRead(filters, error):
-            if state.over is None or state.over.tab is not SAVED:
-                return state
-            return replace(state, over=replace(state.over, seen=Saved(filters, error)))
+            return overlays.with_filters(state, Saved(filters, error))
 
 
 def _seen(state: State, picture: Picture) -> State:
@@ -180,7 +163,7 @@ def _stepped(state: State, step: Step) -> State:
     if step.pause is not None:
         state = _held(state, paused=step.pause)
     if step.message:
-        state = _said(state, step.message)
+        state = said(state, step.message)
     if step.copy:
         state = replace(state, wish=Copy(step.copy))
     if step.ask is not None:
@@ -188,12 +171,12 @@ def _stepped(state: State, step: Step) -> State:
     if step.switches is not None:
         state = replace(state, switches=step.switches)
     if step.wish is not None:
-        state = _writable(step.wish)(state)
+        state = writing.wishing(state, step.wish)
     if step.where:
         try:
             state = replace(filtering.apply(state, step.where), over=None)
         except WrongAnswer as error:
-            state = _said(state, f"not applied: {error}")
+            state = said(state, f"not applied: {error}")
     if step.term and step.term not in state.terms:
         state = filtering.filtered(state, (*state.terms, step.term), state.family)
     return state
@@ -251,54 +234,6 @@ def _cancel(state: State) -> State:
     return replace(state, prompt=None) if state.prompt is not None else replace(state, over=None)
 
 
-def _help(state: State) -> State:
-    if state.over is not None and state.over.tab is HELP:
-        return replace(state, over=None)
-    own = state.tabs[state.tab] if state.tabs else None
-    return replace(state, over=Over(HELP, HELP.begin, help_lines(own)))
-
-
-def _warnings(state: State) -> State:
-    if state.over is not None and state.over.tab is WARNINGS:
-        return replace(state, over=None)
-    return _warned(replace(state, over=Over(WARNINGS, WARNINGS.begin, ())))
-
-
-def _output(state: State) -> State:
-    if state.over is not None and state.over.tab is state.output:
-        return replace(state, over=None)
-    if state.output is None:
-        return _said(state, "ior started no command: it has no output")
-    return replace(state, over=Over(state.output, state.output.begin, ()))
-
-
-def _switches(state: State) -> State:
-    if state.over is not None and state.over.tab is SWITCHES:
-        return replace(state, over=None)
-    return _shown_over(replace(state, over=Over(SWITCHES, SWITCHES.begin, None)))
-
-
-def _shown_over(state: State) -> State:
-    """Show what was let through when and is switched on now, if that is what is shown."""
-    if state.over is None or state.over.tab is not SWITCHES:
-        return state
-    view = replace(
-        state.over.view,
-        switches=state.switches,
-        periods=state.periods,
-        started_ns=state.started_ns or 0,
-    )
-    return replace(state, over=replace(state.over, view=view))
-
-
-def _warned(state: State) -> State:
-    """Show the warnings that there are now, if they are what is shown."""
-    if state.over is None or state.over.tab is not WARNINGS:
-        return state
-    lines = warning_lines(state.notes, state.started_ns or 0)
-    return replace(state, over=replace(state.over, seen=lines))
-
-
 def _at_tab(state: State, tab: int) -> State:
     """Return the state with another tab in front; as it is where there is none."""
     return state if tab >= len(state.tabs) else replace(state, tab=tab)
@@ -308,76 +243,28 @@ def _tab(step: int) -> Callable[[State], State]:
     return lambda state: _at_tab(state, (state.tab + step) % max(1, len(state.tabs)))
 
 
-def _said(state: State, message: str) -> State:
-    now_ns = state.picture.now_ns if state.picture else 0
-    return replace(state, message=Said(message, now_ns))
-
-
-def _record(state: State) -> State:
-    if state.read_only:
-        return _said(state, READ_ONLY)
-    if state.recording:
-        return replace(state, wish=StopRecording())
-    if state.phase is not Phase.RUNNING:
-        return _said(state, "nothing can be recorded: the run is not under way")
-    return replace(state, wish=Propose("recording"))
-
-
-def _export(state: State) -> State:
-    if state.read_only:
-        return _said(state, READ_ONLY)
-    return replace(state, wish=Propose("export"))
-
-
-def _writable(wish: Wish) -> Callable[[State], State]:
-    """Let something be done that writes files, or starts what may."""
-    return lambda state: _said(state, READ_ONLY) if state.read_only else replace(state, wish=wish)
-
-
-def _saved(state: State) -> State:
-    if state.over is not None and state.over.tab is SAVED:
-        return replace(state, over=None)
-    return replace(state, over=Over(SAVED, SAVED.begin, Saved()), wish=ListFilters())
-
-
-def _save(state: State) -> State:
-    if state.read_only:
-        return _said(state, READ_ONLY)
-    if not state.terms:
-        return _said(state, "there is no filter to save: f makes one")
-    return replace(state, prompt=Prompt(filtering.NAME, ""))
-
-
-def _named(state: State, name: str) -> State:
-    return replace(state, wish=SaveFilter(name.strip(), filtering.source(state)))
-
-
-def _writing(kind: Kind) -> Callable[[State, str], State]:
-    return lambda state, text: replace(state, wish=Write(kind, text))
-
-
 def _wishing(wish: Wish) -> Callable[[State], State]:
     return lambda state: replace(state, wish=wish)
 
 
 _ANSWERS: dict[str, Callable[[State, str], State]] = {
     filtering.FILTER.name: filtering.apply,
-    filtering.NAME.name: _named,
-    "recording": _writing("recording"),
-    "export": _writing("export"),
+    filtering.NAME.name: writing.named,
+    "recording": writing.to("recording"),
+    "export": writing.to("export"),
 }
 """What the general questions do with their answers; they may raise WrongAnswer."""
 
 _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.QUIT: _quit,
-    Action.HELP: _help,
-    Action.WARNINGS: _warnings,
-    Action.OUTPUT: _output,
+    Action.HELP: overlays.turn_help,
+    Action.WARNINGS: overlays.turn_warnings,
+    Action.OUTPUT: overlays.turn_output,
     Action.FILTER: filtering.ask,
     Action.POP: filtering.pop,
-    Action.SAVED: _saved,
-    Action.SAVE: _save,
-    Action.SWITCHES: _switches,
+    Action.SAVED: overlays.turn_saved,
+    Action.SAVE: writing.save,
+    Action.SWITCHES: overlays.turn_switches,
     Action.NEXT_FAMILY: filtering.step_family(1),
     Action.PREVIOUS_FAMILY: filtering.step_family(-1),
     Action.PAUSE: _pause,
@@ -387,9 +274,9 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.LIVE: _windowed(lambda *_: Window()),
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
-    Action.RECORD: _record,
-    Action.EXPORT: _export,
-    Action.EDIT: _writable(Edit()),
+    Action.RECORD: writing.record,
+    Action.EXPORT: writing.export,
+    Action.EDIT: lambda state: writing.wishing(state, Edit()),
     Action.COPY_COMMAND: _wishing(CopyCommand()),
     Action.PROCESSES: _wishing(Choose(threads=False)),
     Action.THREADS: _wishing(Choose(threads=True)),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ior.expr import Predicate
 from ior.ui import periods
@@ -208,3 +209,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def body_rows(self) -> int:
         """Lines between head and foot."""
         return max(1, self.rows - self.head_rows - self.foot_rows)
+
+
+def said(state: State, message: str) -> State:
+    """Return the state with a message on its line."""
+    now_ns = state.picture.now_ns if state.picture else 0
+    return replace(state, message=Said(message, now_ns))
