@@ -37,7 +37,8 @@ from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab
 from ior.ui.tabs.stats import FilesTab
-from ior.ui.tabs.stream import StreamTab, StreamView
+from ior.ui.tabs.stream import StreamTab
+from ior.ui.tabs.streammoves import StreamView
 
 ROWS, COLUMNS, LINES, FRAMES = 5000, 200, 60, 60
 AIM_MS = 30.0

@@ -35,7 +35,8 @@ from ior.ui.state import State
 from ior.ui.stream.columns import COLUMNS, columns_of, when
 from ior.ui.stream.rows import Rows, rows_of
 from ior.ui.tabs.abc import Clicked
-from ior.ui.tabs.stream import StreamLayout, StreamTab, StreamView
+from ior.ui.tabs.stream import StreamTab
+from ior.ui.tabs.streammoves import StreamLayout, StreamView
 from ior.ui.trend import Trend
 from ior.ui.viewer import Viewer
 from ior.ui.window import Window
