@@ -21,6 +21,27 @@ def fitting(grid: Grid, first: int, columns: int) -> list[tuple[int, int]]:
     return shown if grid.bars[0] in dict(shown) else columns_shown(grid, first, columns)
 
 
+def in_sight(grid: Grid, first: int, column: int, columns: int) -> int:
+    """Return the first column that scrolls, as near to `first` as shows another one."""
+    first = min(first, column - grid.keys)
+    while column not in dict(fitting(grid, first, columns)):
+        if first >= column - grid.keys:
+            break
+        first += 1
+    return first
+
+
+def column_at(grid: Grid, first: int, columns: int, at: int) -> int | None:
+    """Return the column of the table at a column of the screen, None beside all of them."""
+    end = 0
+    for i, wide in fitting(grid, first, columns):
+        end += wide + (BAR + 1) * is_barred(grid, i, columns)
+        if at < end:
+            return i
+        end += len(GAP)
+    return None
+
+
 def is_barred(grid: Grid, column: int, cells: int) -> bool:
     """Return whether a column has bars on a line of so many cells."""
     return grid.bars is not None and grid.bars[0] == column and cells >= _BARS_FROM

@@ -16,7 +16,7 @@ from ior.stages.by import OTHER
 from ior.stages.flamegraph import FlameSnapshot, path_frames
 from ior.stages.tables import Detail
 from ior.tasks import Task
-from ior.ui.terms import literal
+from ior.ui.terms import NoTerm, equal, literal
 from ior.ui.tree import Path, Tree
 
 WEIGHTS = {"calls": "calls", "latency": "total", "bytes": "bytes", "errors": "errors"}
@@ -99,11 +99,13 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
             yield rest[-1]
             rest += self.kids[rest.pop()]
 
-    def term(self, node: int) -> str | None:
-        """Return the filter for all of a part, None where no filter says it."""
+    def term(self, node: int) -> str:
+        """Return the filter for all of a part. Raises NoTerm where no filter says it."""
         path = self.tree.path(node)
-        if not path or path[-1] == OTHER:
-            return None
+        if not path:
+            raise NoTerm("this is everything: it is no filter")
+        if path[-1] == OTHER:
+            raise NoTerm(f"{OTHER} is what has no row of its own: no filter says it")
         inner = bool(self.kids[node])
         if self.key == "syscall":
             return f"{'family' if inner else 'syscall'} == {literal(path[-1])}"
@@ -114,15 +116,15 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
         rows = self.rows()
         pids = sorted({rows[self.row[n]][0] for n in self.under(node) if self.row[n] >= 0})
         if len(pids) > _MOST:
-            return None
+            raise NoTerm(f"{len(pids)} processes: a filter names at most {_MOST}")
         return f"pid == {pids[0]}" if len(pids) == 1 else f"pid in [{', '.join(map(str, pids))}]"
 
-    def _group(self, path: Path) -> str | None:
-        if path[0] == _NONE.get(self.by):
-            return None
-        if self.by == "cgroup":
+    def _group(self, path: Path) -> str:
+        none = path[0] == _NONE.get(self.by)
+        if self.by == "cgroup" and not none:
             return f"cgroup under {literal('/'.join(path))}"
-        return f"{'comm' if self.by == 'command' else 'container'} == {literal(path[0])}"
+        field = "comm" if self.by == "command" else self.by
+        return equal(field, "" if none else path[0])
 
 
 def parts_of(key: str, by: str, table: Table) -> Parts:

@@ -8,6 +8,7 @@ from typing import Any
 from ior import syscalls
 from ior.errors import FilterError
 from ior.expr import Predicate, compile_filter
+from ior.snapshots import Field
 from ior.ui.grid import Grid, key_of
 
 
@@ -27,7 +28,7 @@ def term_of(grid: Grid, row: int) -> str | None:
     if "pid" in values:
         values = {"pid": values["pid"]}  # the command's name is only the last that it had
     values.pop("sampled", None)  # how much of a syscall is recorded says nothing of a call
-    term = " and ".join(f"{name} == {literal(value)}" for name, value in values.items())
+    term = " and ".join(equal(name, value) for name, value in values.items())
     try:
         compile_filter(term)
     except FilterError:
@@ -49,18 +50,24 @@ def cell_term(grid: Grid, row: int, column: int) -> str:
     fields = grid.table.fields
     whole = term_of(grid, row)
     if 0 < column < grid.keys:
-        return _checked(f"{fields[column].name} == {literal(grid.rows[row][column])}")
+        return _checked(equal(fields[column].name, grid.rows[row][column]))
     if whole is None:
         raise NoTerm(
             f"a row of this table is no filter: '{fields[0].name}' is not a field of calls"
         )
-    value, field = grid.rows[row][column], fields[column]
-    if column < grid.keys or field.name not in _ASKS:
+    return narrowed(whole, fields[column], grid.rows[row][column])
+
+
+def narrowed(whole: str, field: Field, value: Any) -> str:
+    """Return the filter for those of the calls of `whole` that their value of a field speaks of.
+
+    Raises NoTerm where there is none of them.
+    """
+    if field.name not in _ASKS:
         return whole
     if not value:
         raise NoTerm(f"no filter by '{field.name}': there is nothing")
-    asked = _ASKS[field.name](value)
-    return whole if not asked else _checked(f"{whole} and {asked}")
+    return _checked(f"{whole} and {_ASKS[field.name](value)}")
 
 
 def _checked(term: str) -> str:
@@ -92,6 +99,11 @@ _ASKS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(_LONGEST, lambda ns: f"latency >= {int(ns)}ns"),
 }
 """What a cell of a column asks for beside its row."""
+
+
+def equal(field: str, value: Any) -> str:
+    """Return the filter for a value of a field; no comparison holds for an empty text."""
+    return f'not {field} ~ ""' if value == "" else f"{field} == {literal(value)}"
 
 
 def literal(value: Any) -> str:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from effects import Done
+from collections.abc import Callable
+from typing import Any
+
+from effects import Done, Effect, view
 from scenes import Seat
+
+from ior.ui.keys import Action
+from ior.ui.state import State
+from ior.ui.tabs.area import Areas
+from ior.ui.tabs.branches import Branches
+from ior.ui.treemap import Rect
+from ior.ui.wishes import Copy
 
 WHOLES = {"Syscalls": "family", "Files": "directory", "Processes": "parent"}
 
@@ -81,3 +91,232 @@ def groups(done: Done) -> None:
             done.again(done.name)
             found.append(done.now[0].split()[0])
         assert found == ["command", "cgroup", "container", "parent"]
+
+
+# --- in a tree ------------------------------------------------------------------------------
+
+
+def tree(state: State) -> Branches:
+    inner = state.layout.inner
+    assert isinstance(inner, Branches)
+    return inner
+
+
+def to_cell(title: str) -> Callable[[Seat], None]:
+    """Go to the cell of a column."""
+
+    def go(seat: Seat) -> None:
+        names = [field.name for field in tree(seat.state).grid.table.fields]
+        seat.show(*["l"] * names.index(title))
+
+    return go
+
+
+def filters_by_the_cell(done: Done) -> None:
+    layout = tree(done.before)
+    part = layout.parts.term(layout.lines[layout.cursor].node)
+    assert done.after.terms == (f"{part} and is_error",)
+    assert done.seat.show()[3].startswith(f" filter {part[:20]}")
+    done.again("backspace")
+    assert done.after.terms == ()
+    done.again("g", *["left"] * 20, "enter")
+    assert done.after.terms == (layout.parts.term(layout.lines[0].node),)
+
+
+def tree_rows(delta: Callable[[Branches], int]) -> Effect:
+    def check(done: Done) -> None:
+        before, after = tree(done.before), tree(done.after)
+        at = max(0, min(before.cursor + delta(before), len(before.lines) - 1))
+        assert after.cursor == at
+        done.seat.show()
+        row = done.after.head_rows + 1 + at - view(done.after).tree.top
+        assert after.row[0].strip()[:8] in done.seat.reversed(row)
+
+    return check
+
+
+def tree_cells(step: int) -> Effect:
+    def check(done: Done) -> None:
+        column, layout = view(done.after).tree.column, tree(done.after)
+        assert column == view(done.before).tree.column + step
+        done.seat.show()
+        row = done.after.head_rows + 1 + layout.cursor - view(done.after).tree.top
+        drawn = done.seat.reversed(row).split()
+        assert len(drawn) == 1 or column == 0
+        assert drawn[0].startswith(("▸", "▾")) or column > 0 or not has_wholes(done)
+
+    return check
+
+
+def tree_sorts(done: Done) -> None:
+    fields = tree(done.after).grid.table.fields
+    assert done.now[0].startswith(f"{fields[0].name}▲")
+    tops = [one.path for one in tree(done.after).lines if one.depth == 0]
+    assert tops == sorted(tops)
+    done.again("s")
+    assert f"{fields[1].name}▼" in done.now[0]
+
+
+def tree_reverses(done: Done) -> None:
+    before, after = (
+        [one.path for one in tree(state).lines if one.depth == 0]
+        for state in (done.before, done.after)
+    )
+    calls = [row[1] for row in tree(done.after).grid.rows]
+    assert sorted(before) == sorted(after)
+    assert calls == sorted(calls)
+
+
+def tree_copies(done: Done) -> None:
+    (wish,) = done.seat.wishes
+    assert isinstance(wish, Copy)
+    assert wish.text.startswith(tree(done.before).row[0].strip())
+
+
+# --- in an icicle and in a treemap ----------------------------------------------------------
+
+
+def nothing(done: Done) -> None:
+    """The key has no meaning in this shape."""
+    assert done.now == done.was
+    assert done.seat.wishes == []
+    assert view(done.after) == view(done.before)
+
+
+def under_cursor(state: State) -> Any:
+    """Return the box or area under the cursor."""
+    inner = state.layout.inner
+    if isinstance(inner, Areas):
+        return inner.rects[inner.at]
+    row, k = inner.drawing.at
+    return inner.drawing.boxes[row][k]
+
+
+def filters_by_the_part(done: Done) -> None:
+    node = under_cursor(done.before).node
+    term = done.before.layout.inner.parts.term(node)
+    assert done.after.terms == (term,)
+    done.again("backspace")
+    assert done.after.terms == ()
+
+
+def areas_by(holds: Callable[[Rect, Rect], bool]) -> Effect:
+    """Another area is under the cursor, that lies as it says, unless there is none."""
+
+    def check(done: Done) -> None:
+        was, now = under_cursor(done.before), under_cursor(done.after)
+        if now == was:
+            assert not any(holds(was, other) for other in done.before.layout.inner.rects)
+        else:
+            assert holds(was, now)
+            done.seat.show()
+            row = done.after.head_rows + 1 + now.row
+            assert "┌" in done.seat.reversed(row)
+
+    return check
+
+
+def weighs_otherwise(done: Done) -> None:
+    drawn = {}
+    for weight in ("latency", "bytes", "errors", "calls"):
+        assert f" {weight} " in done.now[0]
+        drawn[weight] = done.now[1:]
+        done.again(done.name)
+    assert len({tuple(lines) for lines in drawn.values()}) >= 3
+    assert drawn["calls"] == done.was[1:]
+
+
+def boxes_by(rows: int, beside: int) -> Effect:
+    def check(done: Done) -> None:
+        before, after = (state.layout.inner.drawing for state in (done.before, done.after))
+        assert after.at[0] == max(0, min(before.at[0] + rows, len(before.boxes) - 1))
+        if beside:
+            last = len(before.boxes[before.at[0]]) - 1
+            assert after.at[1] == max(0, min(before.at[1] + beside, last))
+
+    return check
+
+
+def to_row(row: int) -> Effect:
+    def check(done: Done) -> None:
+        drawing = done.after.layout.inner.drawing
+        assert drawing.at[0] == range(len(drawing.boxes))[row]
+
+    return check
+
+
+def is_outer(was: Rect, now: Rect) -> bool:
+    return now != was and now.holds(was.column, was.row)
+
+
+def is_inner(was: Rect, now: Rect) -> bool:
+    return now != was and was.holds(now.column, now.row)
+
+
+_MOVES = (
+    *(Action.UP, Action.DOWN, Action.PAGE_UP, Action.PAGE_DOWN, Action.FIRST, Action.LAST),
+    *(Action.LEFT, Action.RIGHT),
+)
+IN_SHAPES: dict[tuple[str, Action], Effect] = {
+    ("tree", Action.DRILL): filters_by_the_cell,
+    ("tree", Action.SORT): tree_sorts,
+    ("tree", Action.REVERSE): tree_reverses,
+    ("tree", Action.COPY): tree_copies,
+    ("tree", Action.UP): tree_rows(lambda _: -1),
+    ("tree", Action.DOWN): tree_rows(lambda _: 1),
+    ("tree", Action.PAGE_UP): tree_rows(lambda layout: -layout.page),
+    ("tree", Action.PAGE_DOWN): tree_rows(lambda layout: layout.page),
+    ("tree", Action.FIRST): tree_rows(lambda layout: -len(layout.lines)),
+    ("tree", Action.LAST): tree_rows(lambda layout: len(layout.lines)),
+    ("tree", Action.LEFT): tree_cells(-1),
+    ("tree", Action.RIGHT): tree_cells(1),
+    ("tree", Action.METRIC): nothing,
+    **{
+        (shape, action): nothing
+        for shape in ("icicle", "treemap")
+        for action in (Action.SORT, Action.REVERSE, Action.COPY, Action.ALL)
+    },
+    **{("icicle", action): nothing for action in (Action.OPEN, Action.CLOSE)},
+    ("icicle", Action.DRILL): filters_by_the_part,
+    ("icicle", Action.METRIC): weighs_otherwise,
+    ("icicle", Action.UP): boxes_by(-1, 0),
+    ("icicle", Action.DOWN): boxes_by(1, 0),
+    ("icicle", Action.LEFT): boxes_by(0, -1),
+    ("icicle", Action.RIGHT): boxes_by(0, 1),
+    ("icicle", Action.PAGE_UP): to_row(0),
+    ("icicle", Action.PAGE_DOWN): to_row(-1),
+    ("icicle", Action.FIRST): to_row(0),
+    ("icicle", Action.LAST): to_row(-1),
+    ("treemap", Action.DRILL): filters_by_the_part,
+    ("treemap", Action.METRIC): weighs_otherwise,
+    ("treemap", Action.UP): areas_by(lambda was, now: now.row + now.height <= was.row + 1),
+    ("treemap", Action.DOWN): areas_by(lambda was, now: now.row >= was.row + was.height - 1),
+    ("treemap", Action.LEFT): areas_by(lambda was, now: now.column + now.width <= was.column + 1),
+    ("treemap", Action.RIGHT): areas_by(lambda was, now: now.column >= was.column + was.width - 1),
+    ("treemap", Action.OPEN): areas_by(is_inner),
+    ("treemap", Action.CLOSE): areas_by(is_outer),
+    ("treemap", Action.PAGE_DOWN): areas_by(is_inner),
+    ("treemap", Action.PAGE_UP): areas_by(is_outer),
+    ("treemap", Action.FIRST): lambda done: first_area(done, 0),
+    ("treemap", Action.LAST): lambda done: first_area(done, -1),
+}
+"""What a key does in a shape of a table by its help, where that is not what it does in all."""
+
+
+def first_area(done: Done, at: int) -> None:
+    assert under_cursor(done.after) == done.after.layout.inner.rects[at]
+
+
+SHAPES = ("table", "tree", "icicle", "treemap")
+BEFORE: dict[tuple[str, Action], tuple[str | Callable[[Seat], None], ...]] = {
+    ("tree", Action.DRILL): (to_cell("errors"),),
+    ("tree", Action.LEFT): ("l", "l"),
+    ("tree", Action.UP): ("G",),
+    ("tree", Action.PAGE_UP): ("G",),
+    ("tree", Action.FIRST): ("G",),
+    **{("icicle", action): ("j",) for action in _MOVES},
+    ("icicle", Action.DRILL): ("j",),
+    ("icicle", Action.LEFT): ("j", "l"),
+    **{("treemap", action): ("G",) for action in (Action.UP, Action.LEFT, Action.FIRST)},
+    **{("treemap", action): ("+",) for action in (Action.CLOSE, Action.PAGE_UP)},
+}

@@ -12,6 +12,7 @@ from test_state import after, layout, running, view
 
 from ior.expr import compile_filter
 from ior.snapshots import Field, Table
+from ior.testing import calls
 from ior.ui.events import Tick
 from ior.ui.grid import Sort, arrange
 from ior.ui.keys import Action
@@ -53,6 +54,11 @@ def test_a_cell_asks_for_the_calls_that_it_speaks_of(field: str, term: str) -> N
     names = [one.name for one in PROCESSES.fields]
     assert cell_term(arrange(PROCESSES, Sort()), 0, names.index(field)) == term
     compile_filter(term)
+
+
+def test_an_empty_name_is_what_contains_nothing() -> None:
+    term = cell_term(arrange(PROCESSES, Sort()), 1, 1)
+    assert compile_filter(term)(calls(comm=["", "sh"])).tolist() == [True, False]
 
 
 def test_bytes_in_one_direction_are_those_of_its_syscalls() -> None:

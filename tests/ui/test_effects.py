@@ -5,7 +5,7 @@ The keys come from the tables of keys: one without an effect here fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import effects as do
@@ -257,6 +257,28 @@ def test_a_key_in_a_tab(seat: Make, tab: str, kind: type[Any], action: Action, n
     check(seat(tab), kind, action, name)
 
 
+IN_SHAPES = [
+    (tab.name, shape, action, name)
+    for tab in opened()
+    if isinstance(tab, StatsTab)
+    for shape in shapes.SHAPES[1:]
+    for action, name in lines_in(Mode.TAB, tab.keys)
+    if action in {line.action for line in tab.keys}
+    if (StatsTab, action) not in EFFECTS or (shape, action) in shapes.IN_SHAPES
+]
+
+
+@pytest.mark.parametrize(("tab", "shape", "action", "name"), IN_SHAPES, ids=named)
+def test_a_key_in_a_table_of_another_shape(
+    seat: Make, tab: str, shape: str, action: Action, name: str
+) -> None:
+    sitting = seat(tab)
+    sitting.show(*"v" * shapes.SHAPES.index(shape))
+    effect = shapes.IN_SHAPES.get((shape, action))
+    assert effect is not None, f"nothing says what {name} does in a {shape}"
+    pressed(sitting, shapes.BEFORE.get((shape, action), ()), effect, name)
+
+
 OPENS = {"?": Action.HELP, "w": Action.WARNINGS, "O": Action.OUTPUT, "o": Action.SWITCHES}
 OVERS = [
     (key, action, name)
@@ -305,8 +327,13 @@ def check(sitting: Seat, kind: type[Any], action: Action, name: str) -> None:
     """Press the key, and look for its effect."""
     effect = found(EFFECTS, kind, action)
     assert effect is not None, f"nothing says what {name} does in {kind.__name__}"
+    pressed(sitting, found(BEFORE, kind, action) or (), effect, name)
+
+
+def pressed(sitting: Seat, before_: Sequence[Any], effect: Effect, name: str) -> None:
+    """Press what comes before and the key, and look for its effect."""
     first: list[str] = []
-    for key in found(BEFORE, kind, action) or ():
+    for key in before_:
         if isinstance(key, str):
             first.append(sequence(key) if key in SPECIAL else key)
         else:

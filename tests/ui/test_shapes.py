@@ -29,6 +29,7 @@ from ior.ui.state import State
 from ior.ui.sums import sums_of
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
+from ior.ui.terms import NoTerm
 from ior.ui.tree import ROOT, Tree
 from ior.ui.treemap import LEAST_AREA, Rect, place, squarified
 
@@ -134,17 +135,14 @@ def test_the_numbers_of_a_whole_are_those_of_all_calls_below_it(key: str, by: st
 @pytest.mark.parametrize(("key", "by"), [(key, by) for key in TABS for by in GROUPINGS[key]])
 def test_the_filter_of_a_part_means_its_calls(key: str, by: str) -> None:
     rows, parts = batch(), parts_of(key, by, table_of(key))
-    told = 0
     for node in parts.under(ROOT):
-        term = parts.term(node)
-        if term is None:
+        if node == ROOT:
             continue
-        told += 1
+        term = parts.term(node)
         mask = beneath(parts, node, rows)
         if key == "file":  # `path` is also what a call asked for; here there is none
             term = term.replace("path under", "file under")
         assert (compile_filter(term)(rows) == mask).all(), term
-    assert told >= len(parts.table.rows)
 
 
 def test_what_has_no_row_of_its_own_is_one_part_and_no_filter() -> None:
@@ -152,9 +150,15 @@ def test_what_has_no_row_of_its_own_is_one_part_and_no_filter() -> None:
     parts = parts_of("file", "directory", table)
     assert table.rest is not None
     assert parts.tree.sums["calls"][ROOT] == sum(row[1] for row in (*table.rows, table.rest))
-    assert parts.term(int(parts.node[-1])) is None
-    state = showing("file", Action.LAST, max_keys=3)
-    assert "(other)" in "".join(lines(state))
+    for node in (ROOT, int(parts.node[-1])):
+        with pytest.raises(NoTerm):
+            parts.term(node)
+    state = showing("file", max_keys=3)
+    at = next(i for i, line in enumerate(lines(state)) if "(other)" in line)
+    state = after(*[Action.DOWN] * (at - 1), Action.DRILL, state=state)
+    assert state.terms == ()
+    assert state.message is not None
+    assert "no row of its own" in state.message.message
 
 
 def test_a_tree_opens_and_what_a_whole_holds_itself_is_a_line_in_it() -> None:
@@ -177,6 +181,66 @@ def test_enter_in_a_tree_filters_by_all_of_a_part_or_by_what_it_holds_itself() -
     at = next(i for i, line in enumerate(lines(opened)) if "(itself)" in line)
     state = after(*[Action.DOWN] * (at - 1), Action.DRILL, state=opened)
     assert state.terms == ('file == "/var/log"',)
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [
+        ("directory", ""),
+        ("calls", ""),
+        ("p99", " and latency >= {}ns"),
+        ("min", " and latency <= {}ns"),
+    ],
+)
+def test_enter_on_a_cell_of_a_tree_asks_for_the_calls_that_it_speaks_of(
+    field: str, asked: str
+) -> None:
+    state = showing("file", Action.FIRST)
+    fields = [one.name for one in state.layout.inner.grid.table.fields]
+    at = fields.index(field)
+    state = after(*[Action.RIGHT] * at, state=state)
+    asked = asked.format(state.layout.inner.row[at])
+    drilled = after(Action.DRILL, state=state)
+    assert drilled.terms == (f'path under "/var/log"{asked}',)
+    assert after(Action.POP, state=drilled).terms == ()
+
+
+def test_a_cell_that_is_empty_is_no_filter() -> None:
+    state = showing("file", Action.FIRST)
+    at = [one.name for one in state.layout.inner.grid.table.fields].index("errors")
+    assert state.layout.inner.row[at] == 0
+    state = after(*[Action.RIGHT] * at, Action.DRILL, state=state)
+    assert state.terms == ()
+    assert state.message is not None
+    assert state.message.message == "no filter by 'errors': there is nothing"
+
+
+def test_a_click_chooses_a_line_then_filters_by_the_cell_and_a_heading_sorts() -> None:
+    state = showing("file", Action.OPEN)
+    column = lines(state)[0].index("mean") + 3
+    chosen = after(Clicked(1, 2), state=state)
+    assert chosen.layout.inner.cursor == 1
+    assert chosen.terms == ()
+    (term,) = after(Clicked(column, 2), state=chosen).terms
+    assert " and latency >= " in term
+    (term,) = after(Clicked(1, 2), state=chosen).terms
+    assert "latency" not in term
+    sorted_ = after(Clicked(column, 0), state=state)
+    assert "mean▼" in lines(sorted_)[0]
+    assert "mean▲" in lines(after(Clicked(column, 0), state=sorted_))[0]
+
+
+def test_many_processes_are_no_filter_and_those_without_a_container_are_one() -> None:
+    table = table_of("process")
+    row = table.rows[0]
+    many = replace(table, rows=tuple((pid, *row[1:]) for pid in range(1, 200)), tasks={})
+    parts = parts_of("process", "container", many)
+    (whole,) = parts.kids[ROOT]
+    assert parts.term(whole) == 'not container ~ ""'
+    tasks = {pid: Task(1, 0, 1, "/") for pid in range(2, 200)}
+    parts = parts_of("process", "parent", replace(many, tasks=tasks))
+    with pytest.raises(NoTerm, match="199 processes"):
+        parts.term(parts.kids[ROOT][0])
 
 
 def test_children_stand_under_their_parents_open_from_the_start() -> None:
@@ -276,9 +340,10 @@ def test_one_moves_among_areas_and_into_them() -> None:
     assert there.column >= here.column + here.width
     back = after(Action.LEFT, state=right)
     assert back.layout.inner.rects[back.layout.inner.at].column < there.column
-    rect = there
-    clicked = after(Clicked(rect.column, rect.row + 1), state=state)
+    click = Clicked(there.column, there.row + 1)
+    clicked = after(click, state=state)
     assert clicked.layout.inner.at == right.layout.inner.at
+    assert after(click, state=clicked).terms == after(Action.DRILL, state=right).terms != ()
 
 
 def flat(weights: list[int]) -> Tree:

@@ -14,6 +14,7 @@ from ior.ui.grid import cell
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import WEIGHTS, Parts
 from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent, View
+from ior.ui.terms import NoTerm
 from ior.ui.tree import ROOT, Path
 from ior.ui.treemap import Rect, place
 from ior.ui.widgets import Line, exactly
@@ -89,6 +90,8 @@ def step(view: AreaView, layout: Areas, event: TabEvent) -> Step | None:
     if isinstance(event, Clicked):
         row = event.row - _ABOVE
         hit = [i for i, rect in enumerate(layout.rects) if rect.holds(event.column, row)]
+        if hit and hit[-1] == layout.at and view.at:
+            return _drill(view, layout)
         return Step(_on(view, layout, hit[-1])) if hit else None
     if not isinstance(event, Pressed):
         return None
@@ -117,8 +120,10 @@ def _drill(view: AreaView, layout: Areas) -> Step:
     if rect.folded:
         zoom = Zoom(tree.path(rect.node), rect.first)
         return Step(replace(view, zooms=(*view.zooms, zoom), at=zoom.path, folded=-1))
-    term = layout.parts.term(rect.node)
-    return Step(view, "no filter says this" if term is None else "", term=term or "")
+    try:
+        return Step(view, term=layout.parts.term(rect.node))
+    except NoTerm as why:
+        return Step(view, str(why))
 
 
 def _on(view: AreaView, layout: Areas, at: int) -> AreaView:

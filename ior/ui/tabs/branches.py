@@ -6,8 +6,8 @@ holds itself (a directory that was read, a parent's own calls) is a line in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,13 +15,11 @@ from msgspec.structs import replace
 
 from ior.sinks.csv import quote
 from ior.snapshots import Field, Table
-from ior.ui.drawing import fitting, heading_line, row_line
-from ior.ui.grid import Grid, Sort, arrange, bars_of, cell
-from ior.ui.keys import Action, Pressed
+from ior.ui.drawing import fitting, heading_line, in_sight, row_line
+from ior.ui.grid import Grid, Sort, arrange, bars_of
 from ior.ui.parts import Parts
 from ior.ui.sums import Sums, order, sums_of
-from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent, View
-from ior.ui.terms import literal
+from ior.ui.tabs.abc import Size, View
 from ior.ui.tree import ROOT, Path
 from ior.ui.widgets import Line, exactly
 
@@ -34,7 +32,8 @@ class BranchView(View, frozen=True, kw_only=True):
     """How the tree is looked at. Wholes are known by their paths, which stay."""
 
     sort: Sort = Sort()
-    first_column: int = 0
+    first_column: int = 0  # of those that scroll
+    column: int = 0  # of the cell under the cursor; the first stands for the line
     at: Path = ()  # under the cursor; the root: not moved yet
     itself: bool = False  # the cursor is on what `at` holds itself
     top: int = 0
@@ -56,7 +55,7 @@ class Branch(NamedTuple):
 
 
 class Branches(msgspec.Struct, frozen=True, eq=False):
-    """The layout: the lines, and the cells of those in sight as a grid."""
+    """The layout: the lines, the cells of those in sight as a grid, those under the cursor."""
 
     parts: Parts
     sums: Sums
@@ -64,6 +63,7 @@ class Branches(msgspec.Struct, frozen=True, eq=False):
     grid: Grid
     size: Size
     cursor: int
+    row: tuple[Any, ...] = ()
 
     @property
     def page(self) -> int:
@@ -87,27 +87,14 @@ def lay_out(
     top = max(0, min(view.top, cursor, len(lines) - page))
     top = max(top, cursor - page + 1)
     grid = _grid(parts, sums, lines, (top, top + page), view.sort)
-    first = max(0, min(view.first_column, len(grid.widths) - 2))
-    if (top, first) != (view.top, view.first_column):
-        view = replace(view, top=top, first_column=first)
-    return view, Branches(parts, sums, lines, grid, size, cursor)
-
-
-def step(view: BranchView, layout: Branches, event: TabEvent) -> Step | None:
-    """Return what comes of an event; its view is the tree's."""
-    if isinstance(event, Clicked):
-        at = view.top + event.row - 1
-        return Step(_on(view, layout, at)) if event.row > 0 and at < len(layout.lines) else None
-    if not isinstance(event, Pressed):
-        return None
-    if event.action is Action.DRILL:
-        return _drill(view, layout)
-    if event.action is Action.COPY:
-        row = layout.grid.rows[layout.cursor - view.top] if layout.lines else ()
-        fields = layout.grid.table.fields
-        return Step(view, copy="  ".join(map(cell, fields, row)).strip())
-    change = _CHANGES.get(event.action)
-    return None if change is None else Step(change(view, layout))
+    column = max(0, min(view.column, len(grid.widths) - 1))
+    first = max(0, min(view.first_column, len(grid.widths) - 1 - grid.keys))
+    if column >= grid.keys:
+        first = in_sight(grid, first, column, size.columns)
+    if (top, first, column) != (view.top, view.first_column, view.column):
+        view = replace(view, top=top, first_column=first, column=column)
+    row = grid.rows[cursor - top] if lines else ()
+    return view, Branches(parts, sums, lines, grid, size, cursor, row)
 
 
 def line(view: BranchView, layout: Branches, row: int) -> Line:
@@ -119,8 +106,12 @@ def line(view: BranchView, layout: Branches, row: int) -> Line:
     at = view.top + row - 1
     if at >= len(layout.lines):
         return exactly([("", " no calls" if not layout.lines and row == 1 else "")], columns)
+    cells, column = grid.rows[row - 1], view.column
+    if at == layout.cursor and column > 0:
+        styles = ("class:value", "class:value")
+        return row_line(grid, cells, chosen, styles, columns, cursor=column)
     styles = ("class:cursor", "class:cursor") if at == layout.cursor else ("class:key", "")
-    return row_line(grid, grid.rows[row - 1], chosen, styles, columns)
+    return row_line(grid, cells, chosen, styles, columns)
 
 
 def export(layout: Branches) -> Iterator[str]:
@@ -132,6 +123,11 @@ def export(layout: Branches) -> Iterator[str]:
         if node != ROOT:
             row = (parts.text(node), *sums.row(node))
             yield ",".join("" if one is None else quote(str(one)) for one in row) + "\n"
+
+
+def is_open_first(parts: Parts) -> bool:
+    """Return whether wholes are open until one closes them."""
+    return parts.by in _OPEN_FIRST
 
 
 def _keys(parts: Parts) -> int:
@@ -150,7 +146,7 @@ def _lines(parts: Parts, sums: Sums, view: BranchView, held: Branches | None) ->
             while len(parts.kids[node]) == 1 and parts.row[node] < 0:
                 node, above = parts.kids[node][0], above + 1
                 way.append(parts.tree.name[node])
-            is_open = (parts.by in _OPEN_FIRST) != (tuple(way) in view.toggled)
+            is_open = is_open_first(parts) != (tuple(way) in view.toggled)
             shown = is_open if parts.kids[node] else None
             found[node] = Branch(node, tuple(way), depth, shown, above=above)
         if by == parts.by:
@@ -203,92 +199,3 @@ def _cursor(lines: tuple[Branch, ...], view: BranchView) -> int:
         if length < len(one.path) <= len(view.at) and view.at[: len(one.path)] == one.path:
             best, length = i, len(one.path)
     return best
-
-
-def _on(view: BranchView, layout: Branches, at: int) -> BranchView:
-    if not layout.lines:
-        return view
-    one = layout.lines[max(0, min(at, len(layout.lines) - 1))]
-    return replace(view, at=one.path, itself=one.itself)
-
-
-_Change = Callable[[BranchView, Branches], BranchView]
-
-
-def _moved(delta: Callable[[Branches], int]) -> _Change:
-    return lambda view, layout: _on(view, layout, layout.cursor + delta(layout))
-
-
-def _turned(opens: bool) -> _Change:
-    """Open or close the whole under the cursor; what cannot be closed closes what it is in."""
-
-    def turn(view: BranchView, layout: Branches) -> BranchView:
-        if not layout.lines:
-            return view
-        at = layout.cursor
-        depth = layout.lines[at].depth
-        if not opens and not layout.lines[at].is_open and depth:
-            while layout.lines[at].depth >= depth:
-                at -= 1
-        one = layout.lines[at]
-        view = replace(view, at=one.path, itself=one.itself)
-        if one.is_open is None or one.is_open == opens:
-            return view
-        return replace(view, toggled=view.toggled ^ {one.path})
-
-    return turn
-
-
-def _all(view: BranchView, layout: Branches) -> BranchView:
-    """Open everything, or where everything is open close it."""
-    parts = layout.parts
-    wholes = frozenset(
-        parts.tree.path(node) for node in parts.under(ROOT) if node != ROOT and parts.kids[node]
-    )
-    is_open = all(one.is_open is not False for one in layout.lines)
-    return replace(view, toggled=wholes if is_open == (parts.by in _OPEN_FIRST) else frozenset())
-
-
-def _sorted_by(view: BranchView, layout: Branches) -> BranchView:
-    """Sort by the next field, scrolling it into view."""
-    grid = layout.grid
-    names: list[str | None] = [None, *(field.name for field in grid.table.fields)]
-    at = names.index(view.sort.field) if view.sort.field in names else 0
-    column = (at + 1) % len(names) - 1
-    first = 0 if column < 1 else min(view.first_column, column - 1)
-    while column >= 1 and column not in dict(fitting(grid, first, layout.size.columns)):
-        if first >= column - 1:
-            break
-        first += 1
-    return replace(view, sort=Sort(names[column + 1]), first_column=first)
-
-
-def _drill(view: BranchView, layout: Branches) -> Step:
-    if not layout.lines:
-        return Step(view)
-    one = layout.lines[layout.cursor]
-    own = layout.parts.own(one.node)
-    term = layout.parts.term(one.node)
-    if one.itself and own is not None:
-        field = "pid" if layout.parts.key == "process" else layout.parts.key
-        term = f"{field} == {literal(own[0])}"
-    return Step(view, "no filter says this" if term is None else "", term=term or "")
-
-
-_CHANGES: dict[Action, _Change] = {
-    Action.SORT: _sorted_by,
-    Action.REVERSE: lambda view, _: replace(
-        view, sort=Sort(view.sort.field, not view.sort.reverse)
-    ),
-    Action.OPEN: _turned(opens=True),
-    Action.CLOSE: _turned(opens=False),
-    Action.ALL: _all,
-    Action.UP: _moved(lambda _: -1),
-    Action.DOWN: _moved(lambda _: 1),
-    Action.PAGE_UP: _moved(lambda layout: -layout.page),
-    Action.PAGE_DOWN: _moved(lambda layout: layout.page),
-    Action.FIRST: lambda view, _: replace(view, at=(), itself=False),
-    Action.LAST: _moved(lambda layout: len(layout.lines)),
-    Action.LEFT: lambda view, _: replace(view, first_column=view.first_column - 1),
-    Action.RIGHT: lambda view, _: replace(view, first_column=view.first_column + 1),
-}

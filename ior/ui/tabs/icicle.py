@@ -14,6 +14,7 @@ from ior.ui.parts import Parts
 from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.flamemoves import FlameView
+from ior.ui.terms import NoTerm
 
 _FLAME = FlameTab("", FlamegraphConfig(), rows=False)
 _TAKEN = (
@@ -56,5 +57,7 @@ def step(view: FlameView, layout: Icicle, event: TabEvent) -> Step | None:
     box = drawing.boxes[row][k]
     if box.folded or not box.node:
         return _FLAME.reduce(view, drawing, event)
-    term = layout.parts.term(box.node)
-    return Step(view, "no filter says this" if term is None else "", term=term or "")
+    try:
+        return Step(view, term=layout.parts.term(box.node))
+    except NoTerm as why:
+        return Step(view, str(why))

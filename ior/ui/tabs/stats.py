@@ -19,7 +19,7 @@ from ior.ui.flame import drawn
 from ior.ui.keys import Action, Key, Pressed
 from ior.ui.parts import GROUPINGS, Parts, parts_of
 from ior.ui.sight import Nodes, Sight
-from ior.ui.tabs import area, branches, icicle
+from ior.ui.tabs import area, branches, branchmoves, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
 from ior.ui.tabs.counted import signed, with_counted
 from ior.ui.tabs.flamemoves import FlameView
@@ -142,7 +142,7 @@ class StatsTab(TableTab):
         inner = layout.inner if isinstance(layout, StatsLayout) else None
         match inner:
             case branches.Branches():
-                return _within(view, "tree", branches.step(view.tree, inner, event))
+                return _within(view, "tree", branchmoves.step(view.tree, inner, event))
             case icicle.Icicle():
                 return _within(view, "icicle", icicle.step(view.icicle, inner, event))
             case area.Areas():

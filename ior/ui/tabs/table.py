@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ior.sinks.csv import quote
 from ior.snapshots import Snapshot, Table
-from ior.ui.drawing import BAR, GAP, fitting, heading_line, is_barred, row_line
+from ior.ui.drawing import column_at, fitting, heading_line, in_sight, row_line
 from ior.ui.grid import Grid, Sort, arrange, cell, find, key_of
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Sight
@@ -46,7 +46,7 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     """Shows the `index`-th table of what `node` answers."""
 
     keys: ClassVar[tuple[Key, ...]] = (
-        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row or cell as well"),
+        Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row, cell or part"),
         Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
         Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
         Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),
@@ -143,20 +143,9 @@ def _inside(view: TableView, layout: TableLayout) -> TableView:
     column = max(0, min(view.column, len(layout.grid.widths) - 1))
     first = max(0, min(view.first_column, columns - 1))
     if column >= layout.grid.keys:
-        first = _in_sight(layout, first, column)
+        first = in_sight(layout.grid, first, column, layout.size.columns)
     changed = replace(view, cursor=cursor, top=top, first_column=first, column=column)
     return view if changed == view else changed
-
-
-def _in_sight(layout: TableLayout, first: int, column: int) -> int:
-    """Return the first column that scrolls, as near to `first` as shows another one."""
-    grid = layout.grid
-    first = min(first, column - grid.keys)
-    while column not in dict(fitting(grid, first, layout.size.columns)):
-        if first >= column - grid.keys:
-            break
-        first += 1
-    return first
 
 
 _Change = Callable[[TableView, TableLayout], TableView]
@@ -190,8 +179,9 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
     at = names.index(view.sort.field) if view.sort.field in names else 0
     column = (at + 1) % len(names) - 1
     view = replace(view, sort=Sort(names[column + 1]))
-    first = 0 if column < grid.keys else _in_sight(layout, view.first_column, column)
-    seen = dict(fitting(grid, first, layout.size.columns))
+    cells = layout.size.columns
+    first = 0 if column < grid.keys else in_sight(grid, view.first_column, column, cells)
+    seen = dict(fitting(grid, first, cells))
     return replace(view, first_column=first, column=view.column if view.column in seen else 0)
 
 
@@ -217,31 +207,20 @@ def _drill(view: TableView, layout: TableLayout) -> Step:
 
 def _clicked(view: TableView, layout: TableLayout, column: int, row: int) -> Step | None:
     """Point at a row, and drill into the one under the cursor; sort by a heading, or reverse."""
+    over = column_at(layout.grid, view.first_column, layout.size.columns, column)
     if row > 0:
         at = view.top + row - 1
         if row > layout.page or at >= len(layout.grid.rows):
             return None
         if at == view.cursor and view.anchor is not None:
-            clicked = _column_at(view, layout, column) or 0
-            return _drill(replace(view, column=clicked), layout)
+            return _drill(replace(view, column=over or 0), layout)
         return Step(replace(view, cursor=at, column=0, anchor=key_of(layout.grid, at)))
-    over, fields = _column_at(view, layout, column), layout.grid.table.fields
+    fields = layout.grid.table.fields
     if over is None:
         return None
     same = fields[over].name == view.sort.field
     reverse = not view.sort.reverse if same else False
     return Step(replace(view, sort=Sort(fields[over].name, reverse)))
-
-
-def _column_at(view: TableView, layout: TableLayout, at: int) -> int | None:
-    """Return the column of the table at a column of the screen."""
-    end = 0
-    for i, wide in fitting(layout.grid, view.first_column, layout.size.columns):
-        end += wide + (BAR + 1) * is_barred(layout.grid, i, layout.size.columns)
-        if at < end:
-            return i
-        end += len(GAP)
-    return None
 
 
 _CHANGES: dict[Action, _Change] = {
