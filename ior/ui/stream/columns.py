@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from ior import decode, kinds
+from ior import decode, kinds, sampling
 from ior.calls import NONE_NS, RAW, Batch, Schema, decoder
 from ior.calls import Column as Described
 from ior.errors import FilterError
@@ -226,6 +226,11 @@ COLUMNS: tuple[Column, ...] = (
     _column("user", "uid", 6, 6, right=True),
     _column("container", "container", 12, 14),
     _column("cgroup", "cgroup", 16, 24, keep="end"),
+    Column(
+        *("sampled", ("sample_rate",), 8, 8),
+        lambda b: ["" if rate == 1 else sampling.label(rate) for rate in b["sample_rate"].tolist()],
+        lambda b: f"sample_rate == {b['sample_rate'][0]}" if b["sample_rate"][0] != 1 else "",
+    ),
 )
 """The columns in their order: what tells a call apart first."""
 

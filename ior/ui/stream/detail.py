@@ -28,6 +28,7 @@ _PLAIN = (
     *("comm", "pid", "tid", "ppid", "uid", "container", "cgroup"),
 )
 """Columns that are shown as the list shows them, in this order."""
+_SAYS_NOTHING = {("filter_epoch", "0")}  # nothing was selected while it ran
 _ELSEWHERE = {
     *("seq", "time_ns", "latency_ns", "gap_ns", "restarts", "ret", "errno", "is_error"),
     *("syscall", "family"),
@@ -120,7 +121,7 @@ def _columns(one: Batch) -> Iterator[Entry]:
     for name in shown:
         shows = _TITLES.get(name) or of_kind(one.column(name))
         (text,) = shows.texts(one)
-        if text:
+        if text and (name, text) not in _SAYS_NOTHING:
             plain = str(one[name][0])
             said = f"{text} ({plain} bytes)" if name == "bytes" and text != f"{plain} B" else text
             yield Entry(shows.title, said, shows.term(one))
