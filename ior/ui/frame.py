@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ior.pipeline.ledger import Ledger
 from ior.text import sanitise, width
+from ior.ui import tabline
 from ior.ui.keys import Action, Key, bar
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
@@ -31,7 +32,7 @@ def head(state: State) -> list[Line]:
     """Return the lines above the table; none when the terminal is too small."""
     if state.small:
         return []
-    lines = [_title(state), _numbers(state), _tabs(state)]
+    lines = [_title(state), _numbers(state), tabline.line(state)]
     if state.is_narrowed:
         lines.append(_filter(state))
     if said := state.let_through:
@@ -107,41 +108,6 @@ def _counted(state: State, ledger: Ledger, calls: Line, *, brief: bool) -> Line:
     if state.is_over and ledger.open_because:
         line.append(("class:bad", "  " + "; ".join(ledger.open_because)))
     return line
-
-
-def _tabs(state: State) -> Line:
-    """Name the tabs, beginning so far right that the present one is in sight."""
-    first = _first_label(state)
-    line: Line = [("", " " if first == 0 else "‹")]
-    for i, label in enumerate(_labels(state)[first:], first):
-        line.append(("class:tab.here" if i == state.tab else "class:tab", label))
-    return exactly([*line, ("", " ")], state.columns)
-
-
-def _first_label(state: State) -> int:
-    """Return the number of the first tab whose name is in sight."""
-    labels, first = _labels(state), 0
-    while first < state.tab and sum(map(width, labels[first : state.tab + 1])) > state.columns - 1:
-        first += 1
-    return first
-
-
-def tab_at(state: State, column: int) -> int | None:
-    """Return which tab's name stands at a column of its line, None where there is none."""
-    first, end = _first_label(state), 1
-    for i, label in enumerate(_labels(state)[first:], first):
-        if end <= column < end + width(label):
-            return i
-        end += width(label)
-    return None
-
-
-def _labels(state: State) -> list[str]:
-    """Return the tabs' names, with the key that leads there where there is one."""
-    return [
-        f" {i} {name} " if i < 10 else f" {name} "
-        for i, name in enumerate((tab.name for tab in state.tabs), 1)
-    ]
 
 
 def _filter(state: State) -> Line:

@@ -27,7 +27,7 @@ from prompt_toolkit.mouse_events import MouseEvent
 from prompt_toolkit.output import Output
 
 from ior.text import width
-from ior.ui import frame
+from ior.ui import frame, tabline
 from ior.ui.events import Event, PromptEdited, Resized
 from ior.ui.keys import Action, Pressed, pressed
 from ior.ui.mouse import is_click, turned
@@ -141,7 +141,7 @@ class Screen:
         state = self._state()
         if not is_click(event) or state.prompt is not None or event.position.y != frame.TABS_LINE:
             return False
-        tab = frame.tab_at(state, event.position.x)
+        tab = tabline.tab_at(state, event.position.x)
         if tab is not None and state.over is not None:
             self._dispatch(Pressed(Action.CANCEL))
         if tab is not None:

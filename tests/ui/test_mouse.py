@@ -40,7 +40,7 @@ def test_a_click_on_the_name_of_a_tab_turns_to_it(seat: Make, name: str) -> None
 
 def test_a_click_on_a_tab_leaves_the_help(seat: Make) -> None:
     sitting = seat("Flame")
-    sitting.show("?", at(20, 2))
+    sitting.show("?", at(sitting.show()[2].index("Over"), 2))
     assert sitting.state.over is None
     assert sitting.state.tab == 1
 
