@@ -42,7 +42,7 @@ class Prompt:
         control = BufferControl(self._buffer, input_processors=[_Harmless()])
         self.window = Window(control, height=1, style="class:prompt")
         menu = CompletionsMenu(max_height=_MENU_ROWS, scroll_offset=1)
-        self.menu = Float(menu, xcursor=True, ycursor=True)
+        self.menu = Float(menu, xcursor=True, bottom=0)  # what is under the line can be read
 
     def begin(self, state: State) -> None:
         """Put the text of a new question on the line."""

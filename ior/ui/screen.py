@@ -89,7 +89,7 @@ class Screen:
         else:
             self._dispatch(event)
 
-    def _root(self) -> FloatContainer:
+    def _root(self) -> HSplit:
         state = self._state
         label = Window(
             LinesControl(lambda: (1, lambda _: [("class:label", self._label())])),
@@ -100,8 +100,8 @@ class Screen:
             VSplit([label, self._prompt.window]), Condition(lambda: state().prompt is not None)
         )
         head = self._lines(frame.head, self._pointed_at_head)
-        rows = HSplit([head, self._table, prompt, self._lines(frame.foot)])
-        return FloatContainer(rows, [self._prompt.menu])
+        body = FloatContainer(self._table, [self._prompt.menu])
+        return HSplit([head, body, prompt, self._lines(frame.foot)])
 
     def _lines(
         self,

@@ -83,6 +83,21 @@ def test_the_menu_leaves_the_screen_whole(size: tuple[int, int]) -> None:
     assert "q quit" in lines[-1] or "Esc back" in lines[-1]
 
 
+@pytest.mark.parametrize("size", [(60, 15), (80, 24)])
+def test_the_menu_stands_above_the_line_and_covers_nothing_below(size: tuple[int, int]) -> None:
+    lines = Typist(size).types(("f", "filter: "), ("comm == ", "nginx"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("filter: comm =="))
+    assert all(any(value in line for line in lines[:at]) for value in ("nginx", "node"))
+    assert lines[at + 1].startswith("Enter applies it, also to what comes; empty shows")
+    lines = Typist(size).types(
+        ("f", "filter: "), ("is_error and c", "comm "), ("\r", "unknown field")
+    )
+    at = next(i for i, line in enumerate(lines) if line.startswith("filter: is_error and c"))
+    assert any("comm " in line for line in lines[:at])
+    assert lines[at + 1].rstrip() == " " * len("filter: is_error and ") + "^"
+    assert lines[at + 2].startswith("unknown field 'c'; the fields are seq, time, ")
+
+
 def test_tab_goes_through_the_proposals_and_enter_applies() -> None:
     typist = Typist((80, 24))
     typist.types(
