@@ -20,15 +20,16 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     """What was let through from a moment on: rows for which `where` holds ("" for all).
 
     `switched` says what was switched off or on, `kernel` which part of `where` was applied
-    where calls happen. `filtered` is how many calls and rows all filters had left out until
-    then, `epoch` is the `filter_epoch` of calls that begin in it (0: the source has none), and
-    `latest_ns` when the latest call before it ended.
+    where calls happen, which is None in a recording: no kernel has a part in that. `filtered` is
+    how many calls and rows all filters had left out until then, `epoch` is the `filter_epoch` of
+    calls that begin in it (0: the source has none), and `latest_ns` when the latest call before
+    it ended.
     """
 
     since_ns: int
     where: str = ""
     switched: str = ""
-    kernel: str = ""
+    kernel: str | None = None
     filtered: int = 0
     epoch: int = 0
     latest_ns: int = 0
@@ -94,14 +95,15 @@ def lines(periods: tuple[Period, ...], now: int, started_ns: int) -> tuple[str, 
 
 
 def present(periods: tuple[Period, ...], now: int, started_ns: int) -> str:
-    """Say since when the present filter decides what comes, and where; "" without one."""
+    """Say since when the present filter decides what comes, and if live where; "" without one."""
     last = periods[-1] if periods else None
     if last is None or not last.where:
         return ""
-    where = f"in the kernel: {last.kernel}" if last.kernel else "not in the kernel"
     since = _clock(last.since_ns, started_ns)
-    out = format_count(now - last.filtered)
-    return f"since {since} nothing else comes; {out} filtered; {where}"
+    said = f"since {since} nothing else comes; {format_count(now - last.filtered)} filtered"
+    if last.kernel is None:
+        return said
+    return f"{said}; in the kernel: {last.kernel}" if last.kernel else f"{said}; not in the kernel"
 
 
 def _clock(at_ns: int, started_ns: int) -> str:

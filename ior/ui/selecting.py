@@ -69,20 +69,23 @@ class Selector:
 
         Returns the period that begins, and a sentence for each filter that cannot ask for it.
         """
-        text, refused, kernel = where.source if where else "", list[str](), ""
+        text, refused, is_taken = where.source if where else "", list[str](), False
+        kernel = None if self._source is None else ""
+        everything = _all(text, switches.where)
         for name in self._gates:
-            for asked in (_all(text, switches.where), switches.where, ""):
+            for asked in (everything, switches.where, ""):
                 try:
                     pushed = self._run.refilter(name, asked)
                 except FilterError as error:
                     refused.append(f"{name} lets everything through: {error}")
                 else:
+                    is_taken = is_taken or asked == everything
                     if where is not None and any(name in p.filters for p in pushed.values()):
                         kernel = self._in_kernel(where, pushed)
                     break
         period = Period(
             since_ns=self._clock.now_ns(),
-            where=text,
+            where=text if is_taken else "",
             switched=switches.words(),
             kernel=kernel,
             filtered=filtered(self._run.ledger()),
@@ -90,9 +93,11 @@ class Selector:
         )
         return period, refused
 
-    def _in_kernel(self, where: Predicate, pushed: Mapping[str, Pushed]) -> str:
-        """Return which part of a filter the source applies."""
-        if self._source is None or not any(push.split.pushed for push in pushed.values()):
+    def _in_kernel(self, where: Predicate, pushed: Mapping[str, Pushed]) -> str | None:
+        """Return which part of a filter the source applies, None where it has no kernel."""
+        if self._source is None:
+            return None
+        if not any(push.split.pushed for push in pushed.values()):
             return ""
         split = self._source.split(where.tree)
         if split.pushed is None:

@@ -47,10 +47,12 @@ def head(state: State) -> list[str]:
 
 
 def test_a_filter_says_since_when_nothing_else_comes_and_where() -> None:
-    state = running(*typed("is_error"), period(12, "is_error", filtered=34), at(20))
+    state = running(*typed("is_error"), period(12, "is_error", filtered=34, kernel=""), at(20))
     assert head(state)[1] == "since 0:12 nothing else comes; 2,200 filtered; not in the kernel"
     state = running(*typed("is_error"), period(12, "is_error", kernel="all of it"), at(20))
     assert head(state)[1].endswith("; 2,234 filtered; in the kernel: all of it")
+    state = running(*typed("is_error"), period(12, "is_error"), at(20))
+    assert head(state)[1].endswith("; 2,234 filtered")
 
 
 def test_the_hole_of_a_filter_is_said_while_it_is_in_what_is_shown() -> None:
@@ -108,12 +110,31 @@ def test_a_filter_holds_from_now_on_and_its_hole_is_said(person: Person, tmp_pat
     person.when("nothing else comes", lambda: None)
     person.until(lambda: " filtered" in person.terminal.lines[4], "\x7f")
     person.when("only syscall == 'write'", "q")
-    spec = pipeline(STREAM, source="batches = 1000000\nends = false\npause_s = 0.002")
+    spec = pipeline(STREAM, source=GOING_ON)
     assert live(person, spec, ledger_path=tmp_path / "books.json") == 0
     assert "retained rows match" in person.saw[3][3]
     books = json.loads((tmp_path / "books.json").read_bytes())
     assert books["closed"] is True
     assert books["stages"]["view"]["filtered"] > 0
+
+
+GOING_ON = "batches = 1000000\nends = false\npause_s = 0.002"
+
+
+def test_no_kernel_is_spoken_of_where_none_is_traced(person: Person) -> None:
+    person.when("ior  the test", "2").when("read ", "f").when("filter:", "is_error\r")
+    person.when("nothing else comes", "o").when("only is_error", "q")
+    assert live(person, pipeline(STREAM, source=GOING_ON)) == 0
+    assert "kernel" not in "\n".join(person.saw[-2] + person.saw[-1])
+
+
+def test_a_filter_that_holds_nothing_back_does_not_say_that_it_does(person: Person) -> None:
+    report = '[stage.shown]\ntype = "report"\nof = "stats"\npath = "/dev/null"\n'
+    person.when("ior  the test", "2").when("read ", "f").when("filter:", "is_error\r")
+    person.when("not applied here", "o").when("[x] FS", "q")
+    assert live(person, pipeline(report, source=GOING_ON)) == 0
+    assert "comes" not in "\n".join(person.saw[-2])
+    assert "only is_error" not in "\n".join(person.saw[-1])
 
 
 def test_after_the_end_a_filter_changes_nothing_that_comes(person: Person) -> None:
