@@ -63,6 +63,7 @@ class Tui(Subcommand):
             raise UsageError("ior tui needs a terminal; ior run writes to files and pipes")
         take_capture(args)
         check(args)
+        viewing.fill(args)
         if args.demo == "static":
             hold_still(args)
         if wants_target(args):
@@ -78,7 +79,7 @@ class Tui(Subcommand):
         message = ""
         while True:
             look = theme(args.theme, os.environ)
-            target = target or choose(message, look, mouse=not args.no_mouse)
+            target = target or choose(message, look, mouse=args.mouse)
             if target is None:
                 return 0
             try:
@@ -118,7 +119,7 @@ class Tui(Subcommand):
                     output_fd=output_fd,
                     read_only=args.read_only,
                     theme=theme(args.theme, os.environ),
-                    mouse=not args.no_mouse,
+                    mouse=args.mouse,
                     warnings=tuple(f"{one.where}: {one.message}" for one in graph.warnings),
                     command_line=lambda terms: command_line(args, terms),
                 ),

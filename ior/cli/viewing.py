@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from ior.errors import UsageError
+from ior.findings import choice
+from ior.host import config
+from ior.host.config import BrokenConfig
 from ior.units import parse_size
 
 if TYPE_CHECKING:
     from ior.pipeline.spec import PipelineSpec
 
+FILE = "view.toml"  # in the config directory
 WEIGHTS = ("calls", "latency", "gap", "bytes", "errors")
-REFRESH_MS = range(20, 60_001)
+THEMES = ("dark", "light", "16", "none")
+REFRESH_MS, REFRESH_MS_DEFAULT = range(20, 60_001), 250
+_SPAN = f"{REFRESH_MS[0]} to {REFRESH_MS[-1]} ms"
+_LIKINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "theme": (
+        lambda value: value in THEMES,
+        ", ".join(f'"{name}"' for name in THEMES),
+    ),
+    "refresh_ms": (
+        lambda value: type(value) is int and value in REFRESH_MS,
+        f"a whole number, {_SPAN}",
+    ),
+    "mouse": (lambda value: isinstance(value, bool), "true or false"),
+}
+"""The keys of the file: which values are good, and how that is said."""
 
 
 def add_view(parser: ArgumentParser) -> None:
@@ -31,9 +51,8 @@ def add_view(parser: ArgumentParser) -> None:
     group.add_argument(
         "--refresh",
         type=int,
-        default=250,
         metavar="MS",
-        help="take a picture at most this often (default: every 250 ms)",
+        help=f"take a picture at most this often (default: every {REFRESH_MS_DEFAULT} ms)",
     )
     group.add_argument(
         "--stack",
@@ -43,19 +62,54 @@ def add_view(parser: ArgumentParser) -> None:
     group.add_argument("--weight", choices=WEIGHTS, help="what the flamegraph's widths mean")
     group.add_argument(
         "--theme",
-        choices=("dark", "light", "16", "none"),
+        choices=THEMES,
         help="colours for such a background, the terminal's own 16, or none; by default what fits "
         "the terminal",
     )
-    group.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    group.add_argument(
+        "--mouse",
+        action=BooleanOptionalAction,
+        help="take the mouse, or leave it to the terminal (default: take it)",
+    )
+    group.description = (
+        f"Defaults of --theme, --refresh and --mouse can be kept in ~/.config/ior/{FILE}."
+    )
 
 
 def check(args: Namespace) -> None:
     """Raise UsageError for a value that is no good."""
-    if args.refresh not in REFRESH_MS:
-        least, most = REFRESH_MS[0], REFRESH_MS[-1]
-        raise UsageError(f"--refresh {args.refresh}: take {least} to {most} ms")
+    if args.refresh is not None and args.refresh not in REFRESH_MS:
+        raise UsageError(f"--refresh {args.refresh}: take {_SPAN}")
     retained(args.retain or ())
+
+
+def fill(args: Namespace) -> None:
+    """Set what the command line leaves open to what the person likes, or else to the default.
+
+    Raises BrokenConfig for a file that does not say it.
+    """
+    folder = config.folder()
+    liked = {} if folder is None else likings(folder / FILE)
+    args.theme = args.theme or liked.get("theme")
+    if args.refresh is None:
+        args.refresh = liked.get("refresh_ms", REFRESH_MS_DEFAULT)
+    if args.mouse is None:
+        args.mouse = liked.get("mouse", True)
+
+
+def likings(path: Path) -> dict[str, Any]:
+    """Return what a file says of `theme`, `refresh_ms` and `mouse`, nothing where there is none.
+
+    Raises BrokenConfig, with the place and what may stand there.
+    """
+    found = config.read(path)
+    for key, value in found.items():
+        if key not in _LIKINGS:
+            raise BrokenConfig(f"{path}: unknown key '{key}'; {choice(key, _LIKINGS)}")
+        is_good, takes = _LIKINGS[key]
+        if not is_good(value):
+            raise BrokenConfig(f"{path}: '{key}' is {value!r}; it takes {takes}")
+    return found
 
 
 def applied(spec: PipelineSpec, args: Namespace) -> PipelineSpec:

@@ -8,70 +8,47 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from pathlib import Path
 
 from ior.errors import IorError
+from ior.host import config
 from ior.host.command import calling_user
+from ior.host.config import BrokenConfig
 from ior.host.output import Output
 
 _TABLE = "filters"
 _HEAD = "# Filters saved in `ior tui`: a name and an expression each\n"
-_MOST = 1 << 20  # bytes of the file
-
-
-class BrokenFilters(IorError, ValueError):
-    """The file of saved filters is not what ior writes; it is left as it is."""
 
 
 def place() -> Path:
-    """Return where the file is, or would be."""
-    who = calling_user()
-    if who is not None:
-        home = who.environment.get("HOME")
-        if home is None:
-            raise IorError(f"user {who.uid} has no home: there is no place for saved filters")
-        return Path(home, ".config", "ior", "filters.toml")
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if os.path.isabs(base) else Path.home() / ".config"
-    return folder / "ior" / "filters.toml"
+    """Return where the file is, or would be. Raises IorError for a user without a home."""
+    folder = config.folder()
+    if folder is None:
+        raise IorError("the user who called sudo has no home: there is no place for saved filters")
+    return folder / "filters.toml"
 
 
 def load(path: Path) -> dict[str, str]:
     """Return the saved filters by name, in order; none where there is no file.
 
-    Raises BrokenFilters, with the place, for a file that does not hold names and expressions.
+    Raises BrokenConfig, with the place, for a file that does not hold names and expressions.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise BrokenFilters(f"{path}: {error.strerror}") from None
-    try:
-        found = tomllib.loads(raw.decode("utf-8")) if len(raw) <= _MOST else None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BrokenFilters(f"{path}: {error}; mend or remove it") from None
-    if found is None:
-        raise BrokenFilters(f"{path}: more than {_MOST:,} bytes")
+    found = config.read(path)
     table = found.pop(_TABLE, {})
     if found:
-        raise BrokenFilters(
-            f"{path}: unknown key '{next(iter(found))}'; [{_TABLE}] is all it holds"
-        )
+        raise BrokenConfig(f"{path}: unknown key '{next(iter(found))}'; [{_TABLE}] is all it holds")
     if not isinstance(table, dict):
-        raise BrokenFilters(f"{path}: '{_TABLE}' must be a table of names and filters")
+        raise BrokenConfig(f"{path}: '{_TABLE}' must be a table of names and filters")
     for name, where in table.items():
         if not isinstance(where, str):
-            raise BrokenFilters(f"{path}: the filter '{name}' must be a text")
+            raise BrokenConfig(f"{path}: the filter '{name}' must be a text")
     return dict(sorted(table.items()))
 
 
 def save(path: Path, name: str, where: str) -> dict[str, str]:
     """Put a filter to the others, in place of one of the same name; return all.
 
-    Raises BrokenFilters for a file that cannot be read, OutputError for one that cannot be
+    Raises BrokenConfig for a file that cannot be read, OutputError for one that cannot be
     written, IorError for a name that is none.
     """
     if not name or len(name) > 100 or not name.isprintable():

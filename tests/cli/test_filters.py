@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ior.errors import IorError
 from ior.host import filters
+from ior.host.config import BrokenConfig
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_broken_file_is_said_and_never_written_over(place: Path, text: str, wh
         lambda: filters.save(place, "x", "is_error"),
         lambda: filters.delete(place, "x"),
     ):
-        with pytest.raises(filters.BrokenFilters, match=why) as caught:
+        with pytest.raises(BrokenConfig, match=why) as caught:
             act()
         assert str(place) in str(caught.value)
     assert place.read_bytes() == raw

@@ -10,8 +10,10 @@ import pytest
 from ior.cli import overrides, tui, viewing
 from ior.cli.prepare import prepare, read
 from ior.errors import SpecError, UsageError
+from ior.host.config import BrokenConfig
 from ior.pipeline.spec import parse
 from ior.stages.flamegraph import WEIGHTS
+from ior.ui.style import CLASSES
 
 
 def args(*argv: str) -> Namespace:
@@ -67,6 +69,57 @@ def test_every_weight_can_be_asked_for() -> None:
 def test_a_picture_is_not_taken_all_the_time_nor_never(ms: str) -> None:
     with pytest.raises(UsageError, match="20 to 60000 ms"):
         tui.check(args(f"--refresh={ms}"))
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "ior").mkdir()
+    return tmp_path / "ior/view.toml"
+
+
+def filled(*argv: str) -> tuple[str | None, int, bool]:
+    asked = args(*argv)
+    viewing.fill(asked)
+    return asked.theme, asked.refresh, asked.mouse
+
+
+def test_a_file_holds_the_defaults_of_the_view(file: Path) -> None:
+    assert filled() == (None, 250, True)
+    file.write_text('theme = "light"\nrefresh_ms = 1000\nmouse = false\n', encoding="utf-8")
+    assert filled() == ("light", 1000, False)
+    assert filled("--theme=16", "--refresh=20", "--mouse") == ("16", 20, True)
+    file.write_text("", encoding="utf-8")
+    assert filled("--no-mouse") == (None, 250, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('them = "light"', "unknown key 'them'; did you mean 'theme'?"),
+        ("x = 1", "unknown key 'x'; the choices are theme, refresh_ms, mouse"),
+        ('theme = "blue"', '\'theme\' is \'blue\'; it takes "dark", "light", "16", "none"'),
+        ("theme = 16", "'theme' is 16; it takes \"dark\""),
+        ("refresh_ms = 5", "'refresh_ms' is 5; it takes a whole number, 20 to 60000 ms"),
+        ("refresh_ms = true", "'refresh_ms' is True; it takes a whole number"),
+        ("mouse = 1", "'mouse' is 1; it takes true or false"),
+        ("theme = ", "mend or remove it"),
+    ],
+)
+def test_a_file_that_does_not_say_it_is_an_error_with_its_place(
+    file: Path, text: str, said: str
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BrokenConfig) as caught:
+        filled()
+    assert str(caught.value).startswith(f"{file}: ")
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 78
+
+
+def test_the_themes_are_those_that_there_are() -> None:
+    assert tuple(CLASSES) == viewing.THEMES
 
 
 @pytest.mark.parametrize("option", [("--retain", "7"), ("--stack", "comm"), ("--weight", "gap")])
