@@ -21,10 +21,10 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TypeGuard
 
 from ior.errors import SpecError
 from ior.findings import Code, choice
+from ior.pipeline import defined
 from ior.pipeline.abc import Isolation, Node, Sink, Source, Stage
 from ior.pipeline.checking import trust
 from ior.pipeline.forms import stage_of
@@ -134,26 +134,10 @@ def look(type_: str | None, use: str | None, directory: Path) -> None:
         tree = ast.parse(text, str(path))
     except (SyntaxError, ValueError) as error:
         raise _failed(error, path) from error
-    names = set(_defined(tree.body))
+    names = set(defined.names(tree.body))
     if name not in names and "*" not in names:
-        public = [word for word in sorted(names) if not word.startswith("_")]
-        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", choice(name, public))
-
-
-def _defined(body: list[ast.stmt]) -> Iterator[str]:
-    """Yield the names that statements define at the top of a module."""
-    for statement in body:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield statement.name
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            yield from (alias.asname or alias.name for alias in statement.names)
-        else:
-            yield from (n.id for n in ast.walk(statement) if isinstance(n, ast.Name))
-            yield from _defined([n for n in ast.iter_child_nodes(statement) if _states(n)])
-
-
-def _states(node: ast.AST) -> TypeGuard[ast.stmt]:
-    return isinstance(node, ast.stmt)
+        help_ = choice(name, defined.stages(tree.body))
+        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", help_)
 
 
 def split(use: str) -> tuple[str, str]:
@@ -175,10 +159,23 @@ def _named(place_and_name: str, directory: Path) -> object:
     place, name = split(place_and_name)
     module = _load(directory / place) if is_file(place) else _import(place)
     if not hasattr(module, name):
-        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", choice(name, public))
+        help_ = choice(name, _stages(module))
+        raise _refuse(Code.NOT_FOUND, f"'{place}' has no '{name}'", help_)
     found: object = getattr(module, name)
     return found
+
+
+def _stages(module: ModuleType) -> Iterator[str]:
+    """Yield the names of the stages of a module, or of its package, not of those it imports."""
+    for name, found in vars(module).items():
+        home = str(getattr(found, "__module__", None) or "")
+        if name.startswith("_") or home.partition(".")[0] != module.__name__.partition(".")[0]:
+            continue
+        try:
+            _node_class(name, found)
+        except SpecError:
+            continue
+        yield name
 
 
 def _import(module: str) -> ModuleType:

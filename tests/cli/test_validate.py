@@ -68,6 +68,35 @@ def test_no_code_of_the_users_runs_unless_asked(ior: Invoke, folder: Path) -> No
     assert "--load" not in result.out
 
 
+MANY_NAMES = """\
+import math
+from pathlib import Path
+import numpy as np
+from ior import Stage, stage
+from ior.pipeline.abc import Config
+
+LIMIT = 5
+
+class Settings(Config):
+    limit: int = LIMIT
+
+class Kept(Stage):
+    def process(self, batch): ...
+
+class Derived(Kept): ...
+
+def now(): ...
+
+def _hidden(batch): ...
+
+if LIMIT:
+    def halve(batch): ...
+
+@stage(needs=("pid",))
+def rated(batch): ...
+"""
+
+
 def test_what_can_be_seen_without_running_is(ior: Invoke, folder: Path) -> None:
     (folder / "p.toml").write_text(OWN)
     for text, said in {
@@ -78,6 +107,12 @@ def test_what_can_be_seen_without_running_is(ior: Invoke, folder: Path) -> None:
         result = ior("validate", "p.toml")
         assert result.code == 78
         assert said in result.out
+    (folder / "own.py").write_text(MANY_NAMES)
+    for option in ((), ("--load",)):
+        found = ior("validate", "p.toml", *option, "--format", "json").out
+        assert [one["help"] for one in json.loads(found) if one["code"] == "E303"] == [
+            "the choices are Kept, Derived, halve, rated"
+        ]
     for text in (
         "from x import f\n",
         "if True:\n    f = 3\n",
