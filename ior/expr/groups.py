@@ -33,15 +33,6 @@ class GroupPaths(msgspec.Struct, frozen=True):
     paths: tuple[GroupPath, ...]
     others: bool
 
-    def passes(self, path: str) -> bool:
-        """Return whether a group passes, given its path in text-column form."""
-        parts = _parts(path)
-        above = [known for known in self.paths if parts[: len(known.parts)] == known.parts]
-        if not above:
-            return self.others
-        nearest = max(above, key=lambda known: len(known.parts))
-        return nearest.here if nearest.parts == parts else nearest.below
-
 
 def group_paths(tree: Tree, holds: Callable[[Sequence[str]], list[bool]]) -> GroupPaths | None:
     """Return what a tree about `cgroup` means, None where it asks for more than whole paths.

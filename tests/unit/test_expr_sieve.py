@@ -40,8 +40,18 @@ def passes(sieve: Sieve, row: dict[str, Any]) -> bool:
     if sieve.comm is not None:
         asked.append((unescape(row["comm"]) in sieve.comm.names) != sieve.comm.others)
     if sieve.cgroup is not None:
-        asked.append(sieve.cgroup.passes(row["cgroup"]))
+        asked.append(passes_group(sieve.cgroup, row["cgroup"]))
     return all(asked)
+
+
+def passes_group(groups: GroupPaths, path: str) -> bool:
+    """Decide about a control group by the longest path at or above it."""
+    parts = tuple(part for part in unescape(path).split(b"/") if part)
+    above = [known for known in groups.paths if parts[: len(known.parts)] == known.parts]
+    if not above:
+        return groups.others
+    nearest = max(above, key=lambda known: len(known.parts))
+    return nearest.here if nearest.parts == parts else nearest.below
 
 
 @st.composite
