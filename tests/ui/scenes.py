@@ -39,30 +39,16 @@ from ior.ui.widgets import Line
 from ior.ui.wishes import Wish
 
 SECOND = 1_000_000_000
-PIPELINE = """
-version = 1
-[stage.made]
-use = "own_nodes.py:Scenery"
-made_of = "{0}"
-[stage.pair]
-type = "pair"
-inputs = "made"
-[stage.stats]
-type = "stats"
-inputs = "pair"
-[stage.stream]
-type = "stream"
-inputs = "pair"
-[stage.flame]
-type = "flamegraph"
-inputs = "pair"
-[stage.history]
-type = "history"
-inputs = "pair"
-[stage.sky]
-use = "own_nodes.py:Weather"
-inputs = "pair"
-"""
+
+
+def wired(*types: str, source: str = 'type = "synthetic"') -> str:
+    """Return a pipeline whose stages, called as their types are, each take the calls of `pair`."""
+    nodes = [
+        f"[stage.made]\n{source}",
+        '[stage.pair]\ntype = "pair"\ninputs = "made"',
+        *(f'[stage.{type_}]\ntype = "{type_}"\ninputs = "pair"' for type_ in types),
+    ]
+    return "\n".join(["version = 1", *nodes, ""])
 
 
 class Turned:
@@ -93,7 +79,12 @@ def ended(of: str) -> tuple[Run, PipelineSpec]:
     """Run the pipeline on such calls to its end."""
     if of == "demo":
         return demonstration()
-    spec = parse(PIPELINE.format(of), directory=Path(__file__).parent, label="scenes.toml")
+    text = wired(
+        *("stats", "stream", "flamegraph", "history"),
+        source=f'use = "own_nodes.py:Scenery"\nmade_of = "{of}"',
+    )
+    text += '[stage.sky]\nuse = "own_nodes.py:Weather"\ninputs = "pair"\n'
+    spec = parse(text, directory=Path(__file__).parent, label="scenes.toml")
     run = Run(build(spec))
     anyio.run(run.run)
     return run, spec

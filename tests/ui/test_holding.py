@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emulated import ledger
 from msgspec.structs import replace
-from scenes import Turned
+from scenes import Turned, wired
 from test_flame import after
 
 from ior.pipeline.ledger import Ledger
@@ -25,20 +25,6 @@ from ior.ui.viewer import Viewer
 
 SECOND = 1_000_000_000
 EACH = 100  # calls a second
-SPEC = """
-version = 1
-[stage.made]
-type = "synthetic"
-[stage.pair]
-type = "pair"
-inputs = "made"
-[stage.stats]
-type = "stats"
-inputs = "pair"
-[stage.stream]
-type = "stream"
-inputs = "pair"
-"""
 
 
 class Steady:
@@ -69,7 +55,9 @@ class Looker:
 
     def __init__(self) -> None:
         self.run = Steady()
-        self.viewer = Viewer(self.run, parse(SPEC, directory=Path(), label="x"), self.run.clock)
+        self.viewer = Viewer(
+            self.run, parse(wired("stats", "stream"), directory=Path(), label="x"), self.run.clock
+        )
         self.tab = SyscallsTab("stats")
 
     def look(self, *, held: bool = False) -> tuple[int, float | None]:

@@ -13,6 +13,7 @@ import pytest
 from emulated import SIZES, ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenes import wired
 from test_flame import after
 
 from ior.calls import Batch, Column
@@ -43,17 +44,7 @@ from ior.ui.window import Window
 from ior.ui.wishes import Copy
 
 SECOND = 1_000_000_000
-SPEC = """
-version = 1
-[stage.made]
-type = "synthetic"
-[stage.pair]
-type = "pair"
-inputs = "made"
-[stage.stream]
-type = "stream"
-inputs = "pair"
-"""
+SPEC = wired("stream")
 FILES = ("/etc/hosts", "/etc/passwd", "/var/lib/a file.db", 'say "x"', "/日本語/長い")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulated import SIZES, ledger
+from scenes import wired
 from test_flame import after
 
 from ior.calls import Batch
@@ -36,23 +37,7 @@ from ior.ui.trend import Trend
 from ior.ui.window import Window
 
 SECOND = 1_000_000_000
-STAGES = """
-version = 1
-[stage.made]
-type = "synthetic"
-[stage.pair]
-type = "pair"
-inputs = "made"
-[stage.stats]
-type = "stats"
-inputs = "pair"
-[stage.stream]
-type = "stream"
-inputs = "pair"
-[stage.history]
-type = "history"
-inputs = "pair"
-"""
+STAGES = wired("stats", "stream", "history")
 
 
 def made() -> list[Batch]:
