@@ -25,6 +25,7 @@ from ior.pipeline.ledger import Ledger
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
 from ior.stages.stats import Stats, StatsConfig
 from ior.stages.stream import Stream, StreamConfig
+from ior.tasks import Task
 from ior.testing import calls
 from ior.ui.durations import of_rows
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
@@ -57,6 +58,7 @@ def pictures() -> Iterator[tuple[AnyTab, Callable[[], object]]]:
     rng = np.random.default_rng(1)
     names = Names()
     files = [f"/var/lib/service{i % 40}/part{i % 7}/file{i}" for i in range(ROWS)]
+    tasks = [Task(1, 0, i, f"/system.slice/service{i}.service").text() for i in range(40)]
     batch = calls(
         names=names,
         syscall=["read", "write"] * (ROWS // 2),
@@ -64,6 +66,7 @@ def pictures() -> Iterator[tuple[AnyTab, Callable[[], object]]]:
         file=files,
         latency_ns=rng.integers(100, 10**7, ROWS),
         ret=[4096] * ROWS,
+        task=[names.intern(tasks[i % 40]) for i in range(ROWS)],
     )
     stats.connect(CALLS)
     flame.connect(CALLS)

@@ -16,11 +16,13 @@ from ior import decode, kinds
 from ior.calls import Batch
 from ior.names import Names
 from ior.stages.stream import Stream, StreamConfig
+from ior.tasks import Task
 from ior.testing import calls
 from ior.ui.events import PromptEdited
 from ior.ui.flame import matcher
 from ior.ui.keys import Action
 from ior.ui.state import State
+from ior.ui.stream.rows import Part, Rows
 from ior.ui.stream.search import Pattern
 from ior.ui.tabs.stream import StreamTab
 
@@ -92,6 +94,29 @@ def test_each_name_is_asked_once_however_many_rows_have_it() -> None:
     assert said.count("/etc/hosts") == 1
     assert said.count("worker1") == 1
     assert said.count("read") == 1
+
+
+def test_a_search_finds_the_control_group_and_the_container_of_a_row() -> None:
+    names, one = Names(), "ab" * 32
+    cgroups = ["/system.slice/ssh.service", f"/system.slice/docker-{one}.scope", ""]
+    tasks = [names.intern(Task(7, 0, 9, cgroup).text()) for cgroup in cgroups]
+    batch = calls(names=names, task=[*tasks, 0], comm="x", file="")
+    for text, expected in (("ssh", [0]), ("^abab", [1]), ("slice", [0, 1]), ("^7", [])):
+        assert np.flatnonzero(Pattern(text).matches(batch)).tolist() == expected
+    stage = Stream(StreamConfig())
+    stage.process(batch)
+    (kept,) = stage.snapshot().batches
+    assert Pattern("ssh").matches(kept).tolist() == [True, False, False, False]
+    told = kept.with_columns({kept.column("container"): ["", "", "", "mine"]})
+    assert Pattern("mine").matches(told).tolist() == [False, False, False, True]
+
+
+def test_an_older_picture_after_a_newer_one_has_its_own_matches() -> None:
+    pattern, names = Pattern("hosts"), Names()
+    parts = [Part(some(1000, first, names), first, None) for first in (0, 1000)]
+    for shown in (parts, parts[:1], parts[1:], parts):
+        found = pattern.find(Rows(tuple(shown), 1000 * np.arange(1, len(shown) + 1)))
+        assert len(found.at) == 200 * len(shown)
 
 
 def test_matches_are_gone_through_both_ways_and_round_the_ends() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,51 +21,65 @@ import numpy.typing as npt
 from ior import decode, kinds, syscalls
 from ior.calls import Batch
 from ior.names import Names
+from ior.tasks import task_of
 from ior.ui.flame import matcher
 from ior.ui.stream.rows import Ints, Rows
 
 Bools = npt.NDArray[np.bool_]
 
-TEXTS = ("comm", "file", "old_file", "asked", "container", "cgroup")
+TEXTS = ("comm", "file", "old_file", "asked")
+OF_TASKS = ("container", "cgroup")
 NUMBERS = ("pid", "tid", "fd", "fd2", "ret")
-_ROOM = 1 << 22  # values from 0 to here have their answers in an array: any pid, any descriptor
+_ROOM = 1 << 22  # numbers from 0 to here have their answers in an array: any pid, any descriptor
+_NARROW = 1024  # values, from the least to the greatest
 _UNKNOWN, _NO, _YES = 0, 1, 2
 _F_SETFD = 2  # the command of fcntl whose flags are the descriptor's
 
+Asking = Callable[[list[int]], Iterable[object]]
+"""Says of values, in their order, which match."""
+
 
 class Answers:
-    """Which values match, asked once for each value from 0 to 2^22; others do not."""
+    """Which values match, asked once for each value below `room`; others do not."""
 
-    def __init__(self, search: Callable[[str], object]) -> None:
-        self._search = search
-        self._known = np.zeros(1024, np.uint8)
+    def __init__(self, room: int) -> None:
+        self._known = np.zeros(room + 1, np.uint8)  # no memory until it is written to
+        self._known[room] = _NO
 
-    def of(self, values: npt.NDArray[Any], texts: Callable[[list[int]], Iterable[str]]) -> Bools:
-        """Return which of `values` match; `texts` gives the texts of those not known yet."""
-        small = (values >= 0) & (values < _ROOM)
-        if small.all():
-            return self._small(values, texts)
-        found = np.zeros(len(values), np.bool_)
-        found[small] = self._small(values[small], texts)
-        return found
+    def of(self, values: npt.NDArray[Any], ask: Asking) -> Bools | None:
+        """Return which of `values` match, None where none does. New ones are asked for."""
+        room = self.room
+        places = values.view(f"u{values.dtype.itemsize}")  # what is negative becomes large
+        if np.iinfo(places.dtype).max > room:
+            places = np.minimum(places, places.dtype.type(room))
+        if not len(places):
+            return None
+        least, most = int(places.min()), int(places.max())
+        if most - least < _NARROW:  # then all of them are asked, so that one look is enough
+            span = self._known[least : most + 1]
+            self._ask(least + np.flatnonzero(span == _UNKNOWN), ask)
+            if span.max() != _YES:
+                return None
+        places = places.astype(np.intp)
+        answers = self._known.take(places)
+        if answers.min() == _UNKNOWN:
+            self._ask(np.unique(places[answers == _UNKNOWN]), ask)
+            answers = self._known.take(places)
+        return answers == _YES if answers.max() == _YES else None
 
-    def _small(
-        self, values: npt.NDArray[Any], texts: Callable[[list[int]], Iterable[str]]
-    ) -> Bools:
-        most = int(values.max()) if len(values) else 0
-        if most >= len(self._known):
-            grown = np.zeros(2 * most + 1, np.uint8)
-            grown[: len(self._known)] = self._known
-            self._known = grown
-        answers = self._known[values]
-        new = answers == _UNKNOWN
-        if new.any():
-            distinct = np.unique(values[new])
-            asked = (text != "" and self._search(text) for text in texts(distinct.tolist()))
-            self._known[distinct] = [_YES if answer else _NO for answer in asked]
-            answers = self._known[values]
-        found: Bools = answers == _YES
-        return found
+    def _ask(self, values: Ints, ask: Asking) -> None:
+        if len(values):
+            answers = ask(values.tolist())
+            self._known[values] = [_YES if answer else _NO for answer in answers]
+
+    @property
+    def room(self) -> int:
+        """The least value that has no answer."""
+        return len(self._known) - 1
+
+    def take_over(self, other: Answers) -> None:
+        """Know what another one knows, which has less room."""
+        self._known[: other.room] = other._known[:-1]
 
 
 class Pattern:
@@ -75,8 +89,10 @@ class Pattern:
         self.text = text
         self.search = matcher(text)
         self._names: WeakKeyDictionary[Names, Answers] = WeakKeyDictionary()
+        self._tasks: WeakKeyDictionary[Names, Answers] = WeakKeyDictionary()
         self._others: dict[str, Answers] = {}
         self._groups: dict[tuple[str, str], frozenset[str]] = {}
+        self._arguments: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
         self._first = 0  # the number of the first row of the last picture
         self._mask: Bools = np.zeros(0, np.bool_)  # of all its rows, shown or not
 
@@ -96,60 +112,94 @@ class Pattern:
                 new = np.arange(inside, len(part.batch))
                 masks.append(self.matches(part.batch.select(new) if inside else part.batch))
         self._first, self._mask = first, np.concatenate(masks)
+        if all(part.rows is None for part in parts):
+            return Found(self, np.flatnonzero(self._mask[: rows.count]))
         found: list[Ints] = []
         for part, end in zip(parts, rows.ends.tolist(), strict=True):
             mask = self._mask[part.first - first : part.first - first + len(part.batch)]
             mask = mask if part.rows is None else mask[part.rows]
             found.append(np.flatnonzero(mask) + (end - part.count))
-        return Found(self, np.concatenate(found) if found else np.zeros(0, np.intp))
+        return Found(self, np.concatenate(found))
 
     def matches(self, batch: Batch) -> Bools:
         """Return which rows of a batch have a cell that matches, shape (len(batch),)."""
         found = np.zeros(len(batch), np.bool_)
-        names, arch = set(batch.schema.names), batch.origin.arch
-        for name in TEXTS:
-            if name in names and batch.column(name).kind == "text":
-                codes = batch[name]
-                if codes.any():
-                    found |= self._for(batch.names).of(codes, batch.names.texts)
-        if "syscall" in names:
-            found |= self._number(arch, batch["syscall"], syscalls.table(arch).name)
-            found |= self._arguments(batch)
-        if "errno" in names:
-            found |= self._number("errno", batch["errno"], syscalls.errno_name)
-        if "fd_flags" in names:
-            flags = batch["fd_flags"]
-            found |= self._has_name(flags, "O", arch) & (flags != 0)
-        for name in NUMBERS:
-            if name in names:
-                found |= self._number("", batch[name], str)
+        for some in self._columns(batch):
+            if some is not None:
+                found |= some
         return found
 
-    def _for(self, names: Names) -> Answers:
-        answers = self._names.get(names)
-        if answers is None:
-            answers = self._names[names] = Answers(self.search)
-        return answers
+    def _columns(self, batch: Batch) -> Iterator[Bools | None]:
+        """Yield of each column which rows match in it, None where none does."""
+        names, arch = set(batch.schema.names), batch.origin.arch
+        for name in (*TEXTS, *OF_TASKS):
+            if name in names and batch.column(name).kind == "text":
+                if name not in OF_TASKS or batch.holds(name):
+                    yield self._text(batch.names, batch[name])
+        if "task" in names and batch.holds("task"):
+            yield self._task(batch.names, batch["task"])
+        if "syscall" in names:
+            syscall = batch["syscall"]
+            yield self._number(arch, syscall, syscalls.table(arch).name, syscalls.NR_LIMIT)
+            for nr in np.flatnonzero(kinds.occurring(syscall)).tolist():
+                if self._named(arch, nr):
+                    yield self._argument(batch, nr)
+        if "errno" in names:
+            yield self._number("errno", batch["errno"], syscalls.errno_name, 1 << 16)
+        if "fd_flags" in names and self._may("O", arch):
+            flags = batch["fd_flags"]
+            yield self._has_name(flags, "O", arch) & (flags != 0)
+        for name in NUMBERS:
+            if name in names:
+                yield self._number("", batch[name], str, _ROOM)
 
-    def _number(self, of: str, values: npt.NDArray[Any], text: Callable[[int], str]) -> Bools:
-        answers = self._others.setdefault(of, Answers(self.search))
-        return answers.of(values, lambda distinct: map(text, distinct))
+    def _text(self, names: Names, codes: npt.NDArray[Any]) -> Bools | None:
+        def ask(codes: list[int]) -> Iterable[object]:
+            return (text and self.search(text) for text in names.texts(codes))
 
-    def _arguments(self, batch: Batch) -> Bools:
-        """Ask about arguments that have names, syscall by syscall: each has its own names."""
+        return _answers(self._names, names).of(codes, ask)
+
+    def _task(self, names: Names, codes: npt.NDArray[Any]) -> Bools | None:
+        def ask(codes: list[int]) -> Iterable[object]:
+            for task in map(task_of, names.texts(codes)):
+                texts = (getattr(task, name) for name in OF_TASKS) if task else ()
+                yield any(text and self.search(text) for text in texts)
+
+        return _answers(self._tasks, names).of(codes, ask)
+
+    def _number(
+        self, of: str, values: npt.NDArray[Any], text: Callable[[int], str], room: int
+    ) -> Bools | None:
+        if of not in self._others:
+            self._others[of] = Answers(room)
+        texts = functools.partial(map, text)
+        return self._others[of].of(values, lambda some: (t and self.search(t) for t in texts(some)))
+
+    def _named(self, arch: str, nr: int) -> tuple[tuple[str, str], ...]:
+        """Return the arguments of a syscall of whose names some match, with their groups."""
+        known = self._arguments.get((arch, nr))
+        if known is None:
+            ways = ((column, kinds.arguments(arch, column).get(nr)) for column in kinds.COLUMNS)
+            groups = [(c, how.names) for c, how in ways if how is not None and how.names != "-"]
+            if nr == syscalls.table(arch).nr("fcntl"):
+                groups.append(("call_flags", "FD"))
+            known = tuple(pair for pair in sorted(groups) if self._may(pair[1], arch))
+            self._arguments[arch, nr] = known
+        return known
+
+    def _argument(self, batch: Batch, nr: int) -> Bools:
+        """Ask about the arguments of one syscall."""
         found = np.zeros(len(batch), np.bool_)
-        arch, syscall = batch.origin.arch, batch["syscall"]
-        shown = set(batch.schema.names)
-        for nr in np.flatnonzero(kinds.occurring(syscall)).tolist():
-            for column, group in _named(arch, nr):
-                if column not in shown or not (self._may(group, arch) or group == "O"):
-                    continue
-                rows = np.flatnonzero(syscall == nr)
-                if column == "call_flags" and nr == syscalls.table(arch).nr("fcntl"):
-                    of_fd = rows[batch["op"][rows] == _F_SETFD]
-                    found[of_fd] |= self._has_name(batch[column][of_fd], "FD", arch)
-                    rows = rows[batch["op"][rows] != _F_SETFD]
-                found[rows] |= self._has_name(batch[column][rows], group, arch)
+        arch, shown = batch.origin.arch, set(batch.schema.names)
+        calls = np.flatnonzero(batch["syscall"] == nr)
+        for column, group in self._named(arch, nr):
+            if column not in shown:
+                continue
+            rows = calls
+            if column == "call_flags" and nr == syscalls.table(arch).nr("fcntl"):
+                of_fd = batch["op"][rows] == _F_SETFD
+                rows = rows[of_fd if group == "FD" else ~of_fd]
+            found[rows] |= self._has_name(batch[column][rows], group, arch)
         return found
 
     def _may(self, group: str, arch: str) -> frozenset[str]:
@@ -179,11 +229,15 @@ class Pattern:
         return hit[back]
 
 
-@functools.lru_cache(2048)
-def _named(arch: str, nr: int) -> list[tuple[str, str]]:
-    """Return the arguments of a syscall whose values have names, with the group of these."""
-    filled = ((column, kinds.arguments(arch, column).get(nr)) for column in sorted(kinds.COLUMNS))
-    return [(column, how.names) for column, how in filled if how is not None and how.names != "-"]
+def _answers(known: WeakKeyDictionary[Names, Answers], names: Names) -> Answers:
+    """Return the answers for the codes of a dictionary, with room for all that it has."""
+    answers = known.get(names)
+    if answers is None or answers.room < len(names):
+        more = Answers(2 * len(names))
+        if answers is not None:
+            more.take_over(answers)
+        answers = known[names] = more
+    return answers
 
 
 class Found(msgspec.Struct, frozen=True, eq=False):
