@@ -3,6 +3,9 @@
 The calls are those of the synthetic source, which has many files and processes. What counts is
 the ratio: `history` must not be the stage that sets the pace, so it may cost no more than twice
 what `stats` does, and `stream` less: it copies rows.
+
+Then a look back at five minutes of them, second by second: what it takes to add all of it up, and
+what it takes with what the looks before have left, four times a second while calls go on.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import anyio
+import numpy as np
 
 from bench import variants
 from bench.framework import print_aim
@@ -21,15 +25,18 @@ from ior.host.memory import keep_freed_memory
 from ior.pipeline.abc import Stage
 from ior.sources.synthetic import Synthetic
 from ior.stages.flamegraph import Flamegraph
-from ior.stages.history import History
+from ior.stages.history import SECOND_NS, History
 from ior.stages.pair import Pair, PairConfig
 from ior.stages.stats import Stats
 from ior.stages.stream import Stream
 from ior.testing import context
+from ior.ui.lookback import Lookback
 
 AIM = 2  # times what `stats` costs
 RATE = 1e6  # calls a second that must leave time to spare
 ROUNDS = 5
+SPAN_S, LOOKS = 300, 40  # of a window, and at it
+LOOK_AIM = 0.15  # of a look that is made anew, in the mean
 BATCHES = 100  # ten seconds of 250,000 calls each; thousands of groups in each
 
 
@@ -73,12 +80,48 @@ def each_ns(stage: Stage, batches: list[Batch]) -> float:
     return (time.perf_counter() - begin) * 1e9 / sum(map(len, batches))
 
 
+def second(batch: Batch, number: int, quarter: int) -> Batch:
+    """Return calls that all return within a quarter of a second of the clock."""
+    begin = number * SECOND_NS + quarter * SECOND_NS // 4
+    returned = begin + np.arange(len(batch)) * (SECOND_NS // 4 // len(batch))
+    latency = np.minimum(batch["latency_ns"], SECOND_NS)
+    column = {column.name: column for column in batch.schema.columns}
+    times = (returned - np.maximum(latency, 0)).astype(np.uint64)
+    return batch.with_columns({column["time_ns"]: times, column["latency_ns"]: latency})
+
+
+def looks_ms(batches: list[Batch]) -> tuple[list[float], list[float]]:
+    """Return how long looks at five minutes take, made anew and with what is kept of the last."""
+    history, lookback, given = History(History.Config()), Lookback(), iter(batches * 4)
+    for number in range(SPAN_S):
+        history.process(second(next(given), number, 0))
+    anew, kept = [], []
+    for number in range(SPAN_S, SPAN_S + LOOKS // 4):
+        for quarter in range(4):
+            history.process(second(next(given), number, quarter))
+            end_ns = (number + 1) * SECOND_NS
+            seconds = history.snapshot().within(end_ns - SPAN_S * SECOND_NS, end_ns)
+            begin = time.perf_counter()
+            stage, _ = lookback.added("stats", Stats(Stats.Config()), None, seconds)
+            stage.snapshot()
+            kept.append((time.perf_counter() - begin) * 1e3)
+        begin = time.perf_counter()
+        whole = Stats(Stats.Config())
+        for one in seconds:
+            whole.add(one.groups)
+        whole.snapshot()
+        anew.append((time.perf_counter() - begin) * 1e3)
+    return anew, kept
+
+
 def main() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {int(variants.load_cpu())})
     keep_freed_memory()
     try:
-        _measure(anyio.run(made))
+        batches = anyio.run(made)
+        _measure(batches)
+        _measure_looks(batches)
     finally:
         os.sched_setaffinity(0, before)
 
@@ -97,6 +140,16 @@ def _measure(batches: list[Batch]) -> None:
     print_aim("history", aim, f"{ratio:.2f} x", met=ratio <= AIM)
     share = RATE * sum(middle.values()) / 1e9
     print_aim("all at 1 M calls/s", "less than a core", f"{share:.0%}", met=share < 1)
+
+
+def _measure_looks(batches: list[Batch]) -> None:
+    anew, (first, *later) = looks_ms(batches)
+    whole, middle = statistics.median(anew), statistics.median(later)
+    print(f"A look back at {SPAN_S} s with {len(batches[0]):,} calls in each, and more in the last")
+    print(f"  made anew {whole:.0f} ms, the first {first:.0f} ms")
+    print(f"  later ones {middle:.0f} ms, when a second is over {max(later):.0f} ms")
+    aim, share = f"at most {LOOK_AIM:.0%}", statistics.mean(later) / whole
+    print_aim("a later look", aim, f"{share:.0%} of anew", met=share <= LOOK_AIM)
 
 
 if __name__ == "__main__":

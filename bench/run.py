@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import framework, live, screen, variants
+from bench import framework, live, retain, screen, variants
 from bench.variants import Costs, Variant
 
 BLOCKS = 400_000
@@ -179,6 +179,8 @@ def main() -> None:
     print_aims(measured, own, peer.name)
     print()
     framework.main()
+    print()
+    retain.main()
     print()
     screen.main()
     print()

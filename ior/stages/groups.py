@@ -10,7 +10,7 @@ is still exact; only what was forgotten cannot be told any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -49,7 +49,7 @@ KEYS = Schema(
 MADE_OF = (*LEVELS, "folded")
 _DERIVED = {"is_error": ("errno",), "family": ("syscall",)}
 NO_BOUNDS = (int(np.iinfo(np.int64).max), -1)  # of a group in which no call has a latency
-_BUCKET_BITS = 16
+BUCKET_BITS = 16
 
 
 class Spread(NamedTuple):
@@ -69,12 +69,12 @@ class Spread(NamedTuple):
 
     def renumbered(self, numbers: Numbers) -> Spread:
         """Give the groups other numbers; those that become one are added up."""
-        cells = (numbers[self.groups] << _BUCKET_BITS) | self.buckets
+        cells = (numbers[self.groups] << BUCKET_BITS) | self.buckets
         distinct, inverse = np.unique(cells, return_inverse=True)
         counts = np.zeros(len(distinct), np.int64)
         np.add.at(counts, inverse, self.counts)
-        groups = (distinct >> _BUCKET_BITS).astype(np.uint32)
-        return Spread(groups, (distinct & ((1 << _BUCKET_BITS) - 1)).astype(np.uint16), counts)
+        groups = (distinct >> BUCKET_BITS).astype(np.uint32)
+        return Spread(groups, (distinct & ((1 << BUCKET_BITS) - 1)).astype(np.uint16), counts)
 
     def chosen(self, mask: Array) -> Spread:
         """Keep the groups where `mask` holds, numbered anew without gaps."""
@@ -205,52 +205,9 @@ def _sources(columns: Sequence[str] | frozenset[str]) -> set[str]:
     return {source for name in columns for source in _DERIVED.get(name, (name,))}
 
 
-def joined(parts: Sequence[Groups]) -> Iterator[Groups]:
-    """Yield the groups of many spans one after the other, in as few `Groups` as can hold them.
-
-    A group may then occur more than once.
-    """
-    rest = list(parts)
-    while rest:
-        first = rest[0]
-        alike = [p for p in rest if _alike(p, first)]
-        rest = [p for p in rest if not _alike(p, first)]
-        yield _joined(alike)
-
-
-def merged(parts: Sequence[Groups]) -> Groups:
-    """Return many spans as one, each group once. Raises ValueError for different dictionaries."""
-    if any(not _alike(part, parts[0]) for part in parts):
-        raise ValueError("groups of different hosts or names cannot be merged")
-    whole = _joined(parts)
-    return _merged(whole.keys, whole)
-
-
-def _alike(one: Groups, other: Groups) -> bool:
+def are_alike(one: Groups, other: Groups) -> bool:
+    """Return whether two are of one host and one dictionary of names."""
     return one.keys.names is other.keys.names and one.keys.origin == other.keys.origin
-
-
-def _joined(parts: Sequence[Groups]) -> Groups:
-    if len(parts) == 1:
-        return parts[0]
-    columns = {name: np.concatenate([p.keys[name] for p in parts]) for name in MADE_OF}
-    starts = np.cumsum([0, *map(len, parts)])
-    return Groups(
-        keys_of(columns, parts[0].keys.names, parts[0].keys.origin),
-        np.hstack([p.sums for p in parts]),
-        np.hstack([p.bounds for p in parts]),
-        (_stacked([p.latency for p in parts], starts), _stacked([p.gap for p in parts], starts)),
-        (min(p.first_ns for p in parts), max(p.last_ns for p in parts)),
-    )
-
-
-def _stacked(spreads: Sequence[Spread], starts: Array) -> Spread:
-    numbers = [s.groups + start for s, start in zip(spreads, starts.tolist(), strict=False)]
-    return Spread(
-        np.concatenate(numbers).astype(np.uint32),
-        np.concatenate([s.buckets for s in spreads]),
-        np.concatenate([s.counts for s in spreads]),
-    )
 
 
 def _merged(keys: Batch, groups: Groups) -> Groups:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from ior.ui.lookback import Lookback
+
 T = TypeVar("T")
 
 
@@ -21,9 +23,13 @@ class Made(NamedTuple):
 
 
 class Kept:
-    """What was made of one basis: all that it depends on besides its key."""
+    """What was made of one basis: all that it depends on besides its key.
+
+    `lookback` keeps what was added up of seconds, of which the next look needs most again.
+    """
 
     def __init__(self) -> None:
+        self.lookback = Lookback()
         self._basis: tuple[Any, ...] = ()
         self._made: list[Made] = []
         self._used = False
@@ -50,3 +56,4 @@ class Kept:
         if not self._used:
             self._basis, self._made = (), []
         self._used = False
+        self.lookback.looked()

@@ -25,7 +25,7 @@ from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
 from ior.stages.flamegraph import Flamegraph
-from ior.stages.groups import Groups, can_add, can_tell, joined
+from ior.stages.groups import Groups, can_add, can_tell
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
@@ -241,14 +241,16 @@ class Sight:
 
     def added(self, cls: type[Stage], config: Config) -> Any:
         """Return what a new stage answers to what the filter and the window match."""
-        return self.once((cls, config), lambda: self._added(cls(config)).snapshot())
+        return self.once((cls, config), lambda: self._added(cls, config).snapshot())
 
-    def _added(self, stage: Stage) -> Stage:
-        shown = self._shown_seconds()
+    def _added(self, cls: type[Stage], config: Config) -> Stage:
+        stage, shown = cls(config), self._shown_seconds()
         if shown is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
-            for groups in self._matching(joined([second.groups for second in shown])):
-                stage.add(groups)
-            return stage
+            lookback = self._kept.lookback
+            found, counted = lookback.added((cls, config), stage, self.where, shown)
+            calls, matching, untold = counted
+            self.matched = Matched(matching, calls, by_second=True, untold=untold)
+            return found
         connected = False
         for batch in self.chosen():
             if not connected:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +13,9 @@ from ior.calls import Batch, Origin
 from ior.expr import compile_filter
 from ior.names import Names
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
-from ior.stages.groups import can_tell, joined, merged
+from ior.stages.groups import Groups, can_tell
 from ior.stages.history import SECOND_NS, History, HistoryConfig, HistorySnapshot
+from ior.stages.sliding import Sliding
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.testing.batches import calls
 
@@ -54,10 +56,18 @@ def cut(rows: list[dict[str, Any]], cuts: list[int]) -> list[Batch]:
     return [batch(rows[a:b], steps[a], Names()) for a, b in pairwise(edges)]
 
 
+def merged(snapshot: HistorySnapshot) -> Groups:
+    sliding = Sliding(None)
+    sliding.turn(snapshot.seconds)
+    groups = sliding.groups()
+    assert groups is not None
+    return groups
+
+
 def stats_of(snapshot: HistorySnapshot) -> StatsSnapshot:
     stats = Stats(StatsConfig())
-    for groups in joined([second.groups for second in snapshot.seconds]):
-        stats.add(groups)
+    for second in snapshot.seconds:
+        stats.add(second.groups)
     return stats.snapshot()
 
 
@@ -92,8 +102,7 @@ def test_all_seconds_together_are_the_whole(rows: list[dict[str, Any]]) -> None:
 
 @given(CALLS)
 def test_merged_seconds_have_each_group_once_and_are_the_whole(rows: list[dict[str, Any]]) -> None:
-    snapshot = history([batch(rows)])
-    whole = merged([second.groups for second in snapshot.seconds])
+    whole = merged(history([batch(rows)]))
     stats = Stats(StatsConfig())
     stats.add(whole)
     assert same(stats.snapshot(), stats_of_rows(batch(rows)))
@@ -158,7 +167,7 @@ def test_a_flamegraph_of_groups_is_that_of_the_rows(rows: list[dict[str, Any]]) 
 def test_folded_groups_are_few_and_exact_but_for_what_was_forgotten(
     rows: list[dict[str, Any]], keep: int
 ) -> None:
-    whole = merged([second.groups for second in history([batch(rows)]).seconds])
+    whole = merged(history([batch(rows)]))
     folded = whole.folded(keep)
     assert len(folded) <= len(whole)
     stats = Stats(StatsConfig())
@@ -252,7 +261,8 @@ def test_a_snapshot_given_is_never_changed() -> None:
 def test_calls_of_two_hosts_are_kept_apart() -> None:
     arm = calls(syscall="read", origin=Origin("arm64", 0))
     snapshot = history([calls(syscall="read"), arm, calls(syscall="read")])
-    assert len(list(joined([second.groups for second in snapshot.seconds]))) == 2
+    with pytest.raises(ValueError, match="different hosts"):
+        merged(snapshot)
     assert [row[:2] for row in stats_of(snapshot).by["syscall"].rows] == [("read", 3)]
 
 

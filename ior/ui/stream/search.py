@@ -132,10 +132,9 @@ class Pattern:
     def _columns(self, batch: Batch) -> Iterator[Bools | None]:
         """Yield of each column which rows match in it, None where none does."""
         names, arch = set(batch.schema.names), batch.origin.arch
-        for name in (*TEXTS, *OF_TASKS):
+        for name in (*TEXTS, *(own for own in OF_TASKS if batch.holds(own))):
             if name in names and batch.column(name).kind == "text":
-                if name not in OF_TASKS or batch.holds(name):
-                    yield self._text(batch.names, batch[name])
+                yield self._text(batch.names, batch[name])
         if "task" in names and batch.holds("task"):
             yield self._task(batch.names, batch["task"])
         if "syscall" in names:
