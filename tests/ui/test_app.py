@@ -134,7 +134,7 @@ def test_a_stage_of_ones_own_has_a_tab(person: Person) -> None:
     screen = "\n".join(person.saw[-1])
     assert "93.0%" in screen
     assert "Weather" in screen
-    assert all(name in person.saw[0][2] for name in ("2 Syscalls", "3 Files", "4 Processes"))
+    assert all(name in person.saw[0][2] for name in ("2 Sysc", "3 Files", "4 Proc"))
 
 
 def test_enter_drills_in_and_backspace_comes_back(person: Person) -> None:

@@ -61,7 +61,7 @@ def in_syscalls(person: Person) -> Person:
     """Let a person go to the tab of syscalls first."""
 
     def press() -> None:
-        label = re.search(r"(\d) Syscalls", person.terminal.lines[2])
+        label = re.search(r"(\d) Sys", person.terminal.lines[2])
         assert label is not None
         person.keyboard.send_text(label[1])
 

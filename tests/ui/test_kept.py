@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from emulated import ledger
-from scenes import Turned, wired
+from scenes import Turned
 
 from ior.calls import Batch
 from ior.expr import Predicate, compile_filter
@@ -35,7 +35,10 @@ from ior.ui.window import Window
 
 SECOND = 1_000_000_000
 ROWS = 100  # come in a second
-SPEC = wired("stats", "stream", "flamegraph", "history")
+SPEC = "version = 1\n[stage.pair]\ntype = 'pair'\n" + "\n".join(
+    f"[stage.{name}]\ntype = '{name}'\ninputs = 'pair'"
+    for name in ("stats", "stream", "flamegraph", "history")
+)
 SLOW, FAST = compile_filter("latency >= 50ns"), compile_filter("latency < 50ns")
 TABS: list[AnyTab] = [
     SyscallsTab("stats"),
