@@ -94,7 +94,7 @@ def _frames(drawing: Drawing, colour: str, row: int, second: int) -> Line:
 
 def _label(drawing: Drawing, box: Box) -> str:
     if box.folded:
-        text = f"+{box.folded}"
+        text = f"+{format_count(box.folded)}"
         return f"{text} other" if len(text) < box.width else "+"
     if box.node == ROOT:
         return "all"
@@ -135,7 +135,7 @@ def _where(drawing: Drawing) -> Line:
     box = drawing.boxes[drawing.at[0]][drawing.at[1]]
     path = " › ".join(drawing.tree.path(box.node)) or "all"
     if box.folded:
-        path += f" › {box.folded} other frames"
+        path += f" › {format_count(box.folded)} other frames"
     hidden = len(drawing.boxes) - drawing.page
     more = f" {len(drawing.boxes)} rows " if hidden > 0 else " "
     room = drawing.size.columns - len(more) - 1

@@ -33,16 +33,28 @@ class _Seen(NamedTuple):
 class Flow:
     """Makes the table: the stages and, under each, the edges that leave it.
 
-    It remembers what it saw of late: rates and shares are of about the last second, or since
-    the last look if that is longer ago. The stage that sets the pace is marked `slow`.
+    It remembers what it saw of late: rates and shares are of about the last second. At the first
+    look, or the first after a while, there are no rates, and shares are of the whole run. The
+    stage that sets the pace is marked `slow`.
     """
 
     def __init__(self) -> None:
         self._seen: deque[_Seen] = deque()
 
-    def table_of(self, now_ns: int, ledger: Ledger, times: Mapping[str, NodeTimes]) -> Table:
-        """Return the table of a moment, with rates since the moments before."""
+    def table_of(
+        self,
+        now_ns: int,
+        ledger: Ledger,
+        times: Mapping[str, NodeTimes],
+        lately_ns: int | None = None,
+    ) -> Table:
+        """Return the table of a moment, with rates since the moments before.
+
+        If the last of these was before `lately_ns` it is forgotten: this is a first look.
+        """
         now = _Seen(now_ns, ledger, times)
+        if lately_ns is not None and self._seen and self._seen[-1].now_ns < lately_ns:
+            self._seen.clear()
         while len(self._seen) > 1 and self._seen[1].now_ns <= now_ns - SPAN_NS:
             self._seen.popleft()
         before = self._seen[0] if self._seen else now

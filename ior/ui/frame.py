@@ -80,34 +80,47 @@ def _numbers(state: State) -> Line:
     if state.picture is None:
         return exactly([("class:label", " waiting for the first calls")], state.columns)
     ledger, rate = state.picture.ledger, format_rate(state.rates.calls)
-    total = ("class:value", format_count(ledger.calls))
-    both: Line = [total, ("", f" ({rate})")]
-    one: Line = [total if state.is_over else ("", rate)]
+    total, label = ("class:value", format_count(ledger.calls)), ("class:label", " calls ")
+    both: Line = [label, total, ("", f" ({rate})")]
+    one: Line = [label, total if state.is_over else ("", rate)]
     ways = [
-        _counted(state, ledger, calls, brief=brief)
-        for calls, brief in ((both, False), (both, True), (one, True))
+        _counted(state, both, gap="  ", brief=False),
+        _counted(state, both, gap="  ", brief=True),
+        _counted(state, one, gap="  ", brief=True),
+        _counted(state, [("", " "), *one[1:]], gap=" ", brief=True),
     ]
-    fitting = (line for line in ways if sum(width(text) for _, text in line) <= state.columns)
-    return exactly(next(fitting, ways[0]), state.columns)
+    return exactly(next((line for line in ways if _fits(line, state)), ways[-1]), state.columns)
 
 
-def _counted(state: State, ledger: Ledger, calls: Line, *, brief: bool) -> Line:
+def _fits(line: Line, state: State) -> bool:
+    return sum(width(text) for _, text in line) <= state.columns
+
+
+def _counted(state: State, calls: Line, *, gap: str, brief: bool) -> Line:
     rates, label = state.rates, "class:label"
-    line: Line = [(label, " calls "), *calls, (label, "  lost ")]
+    line: Line = [*calls, (label, f"{gap}lost ")]
+    assert state.picture is not None
+    ledger = state.picture.ledger
     lost = losses(ledger)
-    if not lost:
-        line.append(("class:good", "0"))
-    else:
-        where = ", ".join(f"{place} {format_count(rows)}" for place, rows in lost)
-        whole = format_count(sum(rows for _, rows in lost))
-        line.append(("class:bad", whole if len(lost) == 1 else f"{whole}:"))
-        line.append(("class:bad", f" {lost[0][0]}" if len(lost) == 1 else f" {where}"))
-    if state.picture is not None and state.picture.totals is not None:
-        line += [(label, "  " if brief else "  bytes "), ("", f"{format_size(rates.bytes)}/s")]
-        line += [(label, "  err " if brief else "  errors "), ("", format_rate(rates.errors))]
+    line.append(("class:bad", _places(lost, brief=brief)) if lost else ("class:good", "0"))
+    if state.picture.totals is not None:
+        line += [(label, gap if brief else f"{gap}bytes "), ("", f"{format_size(rates.bytes)}/s")]
+        errors = "err" if brief else "errors"
+        line += [(label, f"{gap}{errors} "), ("", format_rate(rates.errors))]
     if state.is_over and ledger.open_because:
-        line.append(("class:bad", "  " + "; ".join(ledger.open_because)))
+        line.append(("class:bad", gap + "; ".join(ledger.open_because)))
     return line
+
+
+def _places(lost: list[tuple[str, int]], *, brief: bool) -> str:
+    """Say how many rows were lost, and where; in brief, of several places the worst."""
+    whole = format_count(sum(rows for _, rows in lost))
+    if len(lost) == 1:
+        return f"{whole} {lost[0][0]}"
+    if brief:
+        place, rows = max(lost, key=lambda found: found[1])
+        return f"{whole}: {place} {format_count(rows)}, {len(lost) - 1} more"
+    return f"{whole}: " + ", ".join(f"{place} {format_count(rows)}" for place, rows in lost)
 
 
 def _filter(state: State) -> Line:

@@ -120,6 +120,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
     Key(Action.SAVED, ("b",), "b", "", "saved filters: apply, save, delete", _READING),
     Key(Action.SWITCHES, ("o",), "o", "", "switch families and syscalls off and on", _READING),
+    Key(Action.CANCEL, ("escape",), "Esc", "back", "back from any of these", (Mode.OVER,)),
     Key(Action.PREVIOUS_FAMILY, ("[",), "[", "", "look at the family before, or at all"),
     Key(Action.NEXT_FAMILY, ("]",), "]", "", "look at the next family, or at all"),
     Key(Action.PAUSE, ("space",), "Space", "pause", "hold the picture still; the trace goes on"),
@@ -127,9 +128,9 @@ KEYS: tuple[Key, ...] = (
     Key(Action.EARLIER, (",",), ",", "", "one window back in time"),
     Key(Action.LATER, (".",), ".", "", "one window forward"),
     Key(Action.LIVE, ("0",), "0", "", "back to the present, and everything"),
-    Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab"),
-    Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab"),
-    Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number"),
+    Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab", _READING),
+    Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab", _READING),
+    Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number", _READING),
     Key(Action.RECORD, ("R",), "R", "", "start a recording, or stop it; it ends with the run"),
     Key(Action.EXPORT, ("e",), "e", "", "export what the tab shows"),
     Key(Action.EDIT, ("!",), "!", "", "open the last export in $VISUAL or $EDITOR"),
@@ -140,7 +141,6 @@ KEYS: tuple[Key, ...] = (
     Key(Action.CANCEL, ("escape",), "Esc", "back", "in a prompt: no change", _PROMPT),
     Key(Action.COMPLETE, ("tab",), "Tab", "complete", "in the filter: the next proposal", _PROMPT),
     Key(Action.COMPLETE_BEFORE, ("s-tab",), "Shift-Tab", "", "the proposal before", _PROMPT),
-    Key(Action.CANCEL, ("escape",), "Esc", "back", "out of help and warnings", (Mode.OVER,)),
 )
 
 SCROLL: tuple[Key, ...] = (

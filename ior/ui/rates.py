@@ -50,6 +50,11 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 def recent(marks: tuple[Mark, ...], now: Mark) -> tuple[Mark, ...]:
-    """Return the marks of the last second with `now`, or the last before it and `now`."""
-    young = tuple(mark for mark in marks if mark.now_ns >= now.now_ns - SPAN_NS)
-    return (*(young or marks[-1:]), now)
+    """Return the marks of the last second with `now`, and the last before it.
+
+    So rates are over a second at least: where pictures are rare, two that are taken one right
+    after the other say little about the time between them.
+    """
+    edge_ns = now.now_ns - SPAN_NS
+    old = [mark for mark in marks if mark.now_ns <= edge_ns][-1:]
+    return (*old, *(mark for mark in marks if mark.now_ns > edge_ns), now)

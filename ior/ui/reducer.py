@@ -235,8 +235,8 @@ def _cancel(state: State) -> State:
 
 
 def _at_tab(state: State, tab: int) -> State:
-    """Return the state with another tab in front; as it is where there is none."""
-    return state if tab >= len(state.tabs) else replace(state, tab=tab)
+    """Return the state with another tab in front, and nothing over it; as it is without one."""
+    return state if tab >= len(state.tabs) else replace(state, tab=tab, over=None)
 
 
 def _tab(step: int) -> Callable[[State], State]:

@@ -142,8 +142,6 @@ class Screen:
         if not is_click(event) or state.prompt is not None or event.position.y != frame.TABS_LINE:
             return False
         tab = tabline.tab_at(state, event.position.x)
-        if tab is not None and state.over is not None:
-            self._dispatch(Pressed(Action.CANCEL))
         if tab is not None:
             self._dispatch(Pressed(Action.TAB, tab))
         return tab is not None

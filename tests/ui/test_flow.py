@@ -45,3 +45,12 @@ def test_old_looks_are_forgotten() -> None:
         shown = flow.table_of(i * SECOND // 4, books(i * i * 100), times((i, i, i), (i, i)))
     # from the look a second before: 7 of 0.25 s to 11
     assert shown.rows[0][NAMES.index("rows/s")] == (121 - 49) * 100
+
+
+def test_a_look_after_a_while_is_a_first_one() -> None:
+    flow, at = Flow(), NAMES.index("rows/s")
+    flow.table_of(0, books(1000), times((1, 0, 0), (1, 0)))
+    rare = flow.table_of(9 * SECOND, books(9000), times((2, 0, 0), (2, 0)), 7 * SECOND)
+    assert {row[at] for row in rare.rows} == {None}
+    later = flow.table_of(9 * SECOND + SECOND // 4, books(9001), times((3, 0, 0), (3, 0)))
+    assert {row[at] for row in later.rows} == {4}

@@ -8,9 +8,10 @@ import pytest
 from emulated import FIELDS, SIZES, ledger, picture, table, tabs, tick
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_state import EVENTS, after, running
 
-from ior.pipeline.ledger import StageBooks
+from ior.pipeline.ledger import EdgeBooks, StageBooks
 from ior.snapshots import Field, Table
 from ior.stages.stats import Totals
 from ior.text import width
@@ -222,6 +223,7 @@ def test_a_row_that_fits_is_not_marked_as_cut() -> None:
         (80, " calls 2,500,000 (250.0 k/s)  lost 0  bytes 97.7 KiB/s  errors 1.2 k/s"),
         (64, " calls 2,500,000 (250.0 k/s)  lost 0  97.7 KiB/s  err 1.2 k/s"),
         (60, " calls 250.0 k/s  lost 0  97.7 KiB/s  err 1.2 k/s"),
+        (40, " 250.0 k/s lost 0 97.7 KiB/s err 1.2 k/s"),
     ],
 )
 def test_no_number_is_cut_off_where_there_is_room_for_shorter_words(
@@ -233,3 +235,15 @@ def test_no_number_is_cut_off_where_there_is_room_for_shorter_words(
 
     state = after(Resized(columns, 15), seen(9), seen(10))
     assert text(frame.head(state)[1]).rstrip() == said
+
+
+def test_where_there_is_no_room_for_all_places_of_a_loss_the_worst_is_named() -> None:
+    edges = {f"view.out->{name}": 10 for name in ("stats", "stream", "flame")}
+    books = replace(
+        ledger(2_500_000, lost=1200),
+        edges={edge: EdgeBooks(offered=rows, dropped=rows) for edge, rows in edges.items()},
+    )
+    shown = Tick(Picture(None, books, 10**9, Totals(errors=5, bytes=10)))
+    whole, brief = (after(Resized(n, 15), shown) for n in (200, 80))
+    assert "lost 1,230: kernel ring 1,200, view.out->stats 10, view.out->" in lines(whole)[1]
+    assert "lost 1,230: kernel ring 1,200, 3 more  0 B/s  err 0.0 /s" in lines(brief)[1]

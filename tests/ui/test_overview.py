@@ -150,3 +150,8 @@ def test_rates_and_lists_at_every_size(size: tuple[int, int]) -> None:
     found = lines(showing(size=size))
     assert found[1].split()[:2] == ["calls", "220"]
     assert "Syscalls by calls" in found[6]
+
+
+def test_no_call_has_no_latency() -> None:
+    found = lines(showing(empty=True))
+    assert found[13].split() == ["latency", "of", "no", "call", "gap", "of", "no", "call"]

@@ -19,7 +19,7 @@ from ior.ui.state import Phase, State
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.catalogue import CHAPTERS
 from ior.ui.tabs.table import TableLayout, TableView
-from ior.ui.tabs.texts import TextView, help_lines
+from ior.ui.tabs.texts import TextLayout, TextView, help_lines
 
 SECOND = 1_000_000_000
 
@@ -82,6 +82,12 @@ def test_calls_per_second_are_of_the_last_second() -> None:
 def test_calls_per_second_with_ticks_further_apart_than_a_second() -> None:
     state = running(Tick(picture(5, calls=500_011)), Tick(picture(10, calls=1_000_011)))
     assert state.rates.calls == 100_000
+
+
+def test_two_pictures_one_right_after_the_other_are_no_rate() -> None:
+    state = running(*(Tick(picture(i * 1.5, calls=i * 1500)) for i in range(1, 4)))
+    state = after(Tick(picture(4.52, calls=4600)), state=state)  # a key made it be taken
+    assert round(state.rates.calls) == 1053  # since 3 s, and not 5000 since 4.5
 
 
 def test_quit_is_counted_and_says_stopping() -> None:
@@ -250,7 +256,7 @@ def over_top(state: State) -> int:
 
 
 def test_help_scrolls_within_its_lines() -> None:
-    state = running(Resized(60, 15), Action.HELP, *[Action.DOWN] * 100)
+    state = running(Resized(100, 15), Action.HELP, *[Action.DOWN] * 100)
     assert state.mode is Mode.OVER
     assert over_top(state) == len(help_lines(state.tabs[0])) - state.body_rows
     assert over_top(after(Action.FIRST, state=state)) == 0
@@ -268,10 +274,33 @@ def test_warnings_are_kept_and_counted_and_shown_instead_of_the_table() -> None:
     assert after(Action.CANCEL, state=state).mode is Mode.TAB
 
 
+def test_what_is_too_long_for_a_line_of_help_and_warnings_goes_on_in_the_next() -> None:
+    said = "the ring was full for a while and " + "lost " * 30 + "/a" * 60 + " end"
+    state = running(Noted(said, 0), Resized(60, 15), Action.WARNINGS)
+    assert isinstance(state.layout, TextLayout)
+    parts = ["".join(text for _, text in line) for line in state.layout.lines]
+    assert max(map(len, parts)) <= 60
+    assert {part[:9] for part in parts[1:]} == {" " * 9}  # under the text, beside the time
+    assert "".join(part[9:] for part in parts).replace(" ", "") == said.replace(" ", "")
+    wide = after(Resized(400, 15), state=state)
+    assert isinstance(wide.layout, TextLayout)
+    assert len(wide.layout.lines) == 1
+    help_ = after(Resized(60, 15), Tick(Picture(Look(None), ledger(), 0)), Action.HELP)
+    assert isinstance(help_.layout, TextLayout)
+    assert max(sum(len(text) for _, text in line) for line in help_.layout.lines) <= 60
+
+
 def test_a_number_goes_to_its_tab_and_nowhere_where_there_is_none() -> None:
     state = running(Action.DOWN, Pressed(Action.TAB, 1))
     assert (state.tab, view(state).cursor, state.layout) == (1, 0, None)
     assert after(Pressed(Action.TAB, 7), state=state) == state
+
+
+def test_a_tab_is_turned_to_from_what_stands_over_it() -> None:
+    for over in (Action.HELP, Action.WARNINGS, Action.SWITCHES, Action.SAVED):
+        for turn in (Pressed(Action.TAB, 1), Action.NEXT_TAB, Action.PREVIOUS_TAB):
+            state = running(over, turn)
+            assert (state.mode, state.tab) == (Mode.TAB, 1)
 
 
 def test_rates_are_of_the_last_second_then_of_the_whole() -> None:

@@ -19,11 +19,11 @@ from ior.names import Names
 from ior.testing import calls
 from ior.text import sanitise, width
 from ior.ui.events import Event, Look, Picture, Tick
+from ior.ui.folding import wrapped
 from ior.ui.keys import Action
 from ior.ui.state import State
 from ior.ui.stream.detail import Entry, entries
 from ior.ui.stream.life import life_of
-from ior.ui.stream.page import wrapped
 from ior.ui.stream.rows import Rows
 from ior.waiting import Waiting
 

@@ -207,6 +207,18 @@ def test_the_latest_row_is_the_last_line_and_goes_on() -> None:
     assert "worker1" in lines(state)[-2]
 
 
+def test_on_a_wide_terminal_paths_have_room_before_what_is_mostly_empty() -> None:
+    shown = {
+        columns: dict(layout(showing(size=(columns, 24))).listing.shown)
+        for columns in (120, 200, 400)
+    }
+    named = [column.title for column in layout(showing()).listing.columns]
+    cells = [some[named.index("file")] for some in shown.values()]
+    assert cells[0] >= 32
+    assert cells[1] >= 50
+    assert cells[2] >= 100
+
+
 def test_space_stops_and_space_goes_on() -> None:
     state = showing(Action.PAUSE)
     assert (state.paused, under(state)) == (True, (99, "time"))

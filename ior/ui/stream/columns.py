@@ -32,10 +32,10 @@ Term = Callable[[Batch], str]
 class Column(NamedTuple):
     """One column: `reads` are those of the rows that it is made of.
 
-    It takes `narrow` cells on a narrow terminal and `wide` ones on a wide one; what is left over
-    goes to those that `grow`. `keep` says which end of a long text stays; with `digits` it is the
-    start, without a mark. `term` gives the filter for the cell of a batch's only row, "" for an
-    empty cell.
+    It takes `narrow` cells on a narrow terminal and `wide` ones on a wide one, or with `share`
+    that part of a very wide one; what is left over goes to those that `grow`. `keep` says which
+    end of a long text stays; with `digits` it is the start, without a mark. `term` gives the
+    filter for the cell of a batch's only row, "" for an empty cell.
     """
 
     title: str
@@ -47,10 +47,13 @@ class Column(NamedTuple):
     right: bool = False
     grow: bool = False
     keep: Keep = "start"
+    share: int = 0
 
     def width(self, columns: int) -> int:
         """Return its cells on a terminal of so many columns."""
-        return self.wide if columns >= WIDE else self.narrow
+        if columns < WIDE:
+            return self.narrow
+        return max(self.wide, columns // self.share) if self.share else self.wide
 
 
 def when(time_ns: int, wall_offset_ns: int) -> str:
@@ -176,8 +179,10 @@ def _column(
     right: bool = False,
     grow: bool = False,
     keep: Keep = "start",
+    share: int = 0,
 ) -> Column:
-    return Column(title, (name,), narrow, wide, _texts(name), _kind(name), right, grow, keep)
+    texts, term = _texts(name), _kind(name)
+    return Column(title, (name,), narrow, wide, texts, term, right, grow, keep, share)
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -188,7 +193,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("command", "comm", 8, 15),
     _column("pid", "pid", 7, 7, right=True),
     _column("syscall", "syscall", 10, 14),
-    _column("file", "file", 16, 32, grow=True, keep="end"),
+    _column("file", "file", 16, 32, grow=True, keep="end", share=4),
     Column("result", ("ret", "errno", "latency_ns"), 9, 9, results, _result_term, right=True),
     Column(
         *("latency", ("latency_ns",), 8, 9, _texts("latency_ns"), _duration_term("latency")),

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from ior.text import fit, sanitise, width
+from ior.text import fit
+from ior.ui.folding import wrapped
 from ior.ui.stream.detail import Entry
 from ior.ui.tabs.abc import Size
 from ior.ui.widgets import Line, exactly
 
 _LABEL = 16  # cells
-_JOINTS = "/|,"  # a word that is too long may be folded behind these
 
 
 class _Piece(NamedTuple):
@@ -67,32 +67,3 @@ def folded(number: int, entries: Sequence[Entry], size: Size) -> Page:
         for k, text in enumerate(wrapped(entry.text, room))
     ]
     return Page(number, tuple(entries), tuple(pieces), size)
-
-
-def wrapped(text: str, cells: int) -> list[str]:
-    """Return a text, made harmless, in pieces of at most so many cells.
-
-    Pieces end with a word where one ends in them, else behind a `/` and the like, else where
-    there is no more room. What is left out are the blanks at which it is folded.
-    """
-    text = sanitise(text)
-    pieces = []
-    while (end := _fitting(text, cells)) < len(text):
-        word = text.rfind(" ", 0, end + 1)
-        if word > 0 and (piece := text[:word].rstrip(" ")):
-            pieces.append(piece)
-            text = text[word:].lstrip(" ")
-        else:
-            end = 1 + max(text.rfind(sign, 1, end) for sign in _JOINTS) or end
-            pieces.append(text[:end])
-            text = text[end:]
-    return [*pieces, text] if text or not pieces else pieces
-
-
-def _fitting(text: str, cells: int) -> int:
-    """Return the end of what fits into so many cells, of one character at least."""
-    for i, character in enumerate(text):
-        cells -= width(character)
-        if cells < 0 and i:
-            return i
-    return len(text)

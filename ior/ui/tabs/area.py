@@ -250,7 +250,7 @@ def _style(layout: Areas, rect: Rect) -> str:
 
 def _label(layout: Areas, rect: Rect) -> str:
     if rect.folded:
-        return f"+{rect.folded} other"
+        return f"+{format_count(rect.folded)} other"
     return layout.parts.label(rect.node, rect.above)
 
 

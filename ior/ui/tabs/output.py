@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ior.host.tail import Tail
+from ior.ui.folding import chopped
 from ior.ui.sight import Sight
 from ior.ui.tabs.texts import TextTab, TextView
 from ior.ui.widgets import Line
@@ -14,6 +15,7 @@ class OutputTab(TextTab):
 
     begin = TextView(None)
     looks = True
+    folds = staticmethod(chopped)
 
     def __init__(self, tail: Tail) -> None:
         super().__init__("Output", " nothing was written yet")

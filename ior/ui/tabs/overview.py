@@ -48,7 +48,7 @@ class OverviewView(View, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, eq=False):
-    """Everything at one moment. `rates` are unfiltered, as the trend is."""
+    """Everything at one moment. `rates` are of all that came, as the trend is."""
 
     totals: Totals
     tables: tuple[Table, ...]
@@ -215,7 +215,7 @@ def _rates(layout: OverviewLayout, row: int) -> Line:
     cells = max(0, columns - 52)
     if row == 0:
         seconds = min(len(seen.rates["calls"]), cells)
-        said = f"last {seconds} s" + (", unfiltered" if seen.filtered else "")
+        said = f"last {seconds} s" + (", of all that came" if seen.filtered else "")
         style = "class:heading"
         text = f" {'':8}{'total':>17}{'a second':>13}{'trend':>9}   {said}"
         return exactly([(style, text)], columns, style)
@@ -307,7 +307,9 @@ def _histogram(layout: OverviewLayout, row: int) -> Line:
 def _distribution(name: str, histogram: HistogramSnapshot, row: int, cells: int) -> Line:
     """Draw a line of a histogram: a heading with quantiles, columns of calls, their scale."""
     if row == 0:
-        parts = [f"{name} {format_duration(histogram.quantile(q) or 0)}" for name, q in _QUANTILES]
+        found = ((name, histogram.quantile(q)) for name, q in _QUANTILES)
+        parts = [f"{name} {format_duration(ns)}" for name, ns in found if ns is not None]
+        parts = parts or ["of no call"]
         while len(parts) > 1 and len(name) + 2 + len("  ".join(parts)) > cells:
             del parts[-2]
         text = f" {name}  {'  '.join(parts)}"

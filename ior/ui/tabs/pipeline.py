@@ -74,7 +74,7 @@ class PipelineTab(Tab[PipelineView, Picture, PipelineLayout]):
 
     def look(self, sight: Sight, view: PipelineView) -> Picture:  # noqa: ARG002 (any view will do)
         """Return the tables of this moment."""
-        graph = self._flow.table_of(sight.now_ns, sight.ledger(), sight.times())
+        graph = self._flow.table_of(sight.now_ns, sight.ledger(), sight.times(), sight.lately_ns)
         found = sight.in_flight()
         return Picture(graph, None if found is None else waiting(found))
 

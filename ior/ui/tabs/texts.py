@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import msgspec
 
-from ior.text import fit
+from ior.text import fit, sanitise, width
+from ior.ui.folding import wrapped
 from ior.ui.keys import KEYS, SCROLL, Action, Key, Pressed
 from ior.ui.notes import Noted
 from ior.ui.sight import Sight
@@ -23,8 +24,9 @@ class TextView(View, frozen=True):
 
 
 class TextLayout(msgspec.Struct, frozen=True):
-    """The lines, and the cells that there are for them."""
+    """What was given, as lines that are folded to the cells that there are for them."""
 
+    seen: tuple[Line, ...]
     lines: tuple[Line, ...]
     size: Size
 
@@ -39,6 +41,8 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
     keys: ClassVar[tuple[Key, ...]] = SCROLL
     looks = False
     begin = TextView()
+
+    folds: ClassVar[Callable[[str, int], list[str]]] = staticmethod(wrapped)
 
     def __init__(self, name: str, nothing: str = "") -> None:
         self.name, self._nothing = name, nothing
@@ -56,12 +60,25 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
         view: TextView,
         seen: tuple[Line, ...],
         size: Size,
-        last: TextLayout | None,  # noqa: ARG002 (nothing is worth keeping)
+        last: TextLayout | None,
     ) -> tuple[TextView, TextLayout]:
-        """Keep the last page full."""
+        """Fold what is too long; keep the last page full."""
+        if last is not None and last.seen is seen and last.size.columns == size.columns:
+            lines = last.lines
+        else:
+            lines = tuple(part for line in seen for part in self._folded(line, size.columns))
         if view.top is not None:
-            view = TextView(max(0, min(view.top, len(seen) - size.rows)))
-        return view, TextLayout(seen, size)
+            view = TextView(max(0, min(view.top, len(lines) - size.rows)))
+        return view, TextLayout(seen, lines, size)
+
+    def _folded(self, line: Line, columns: int) -> list[Line]:
+        """Return a line in as many as its last text needs, which stand under each other."""
+        if not line:
+            return [line]
+        *before, (style, text) = line
+        lead = sum(width(sanitise(part)) for _, part in before)
+        first, *more = self.folds(text, max(1, columns - lead))
+        return [[*before, (style, first)], *([("", " " * lead), (style, part)] for part in more)]
 
     def reduce(self, view: TextView, layout: TextLayout, event: TabEvent) -> Step | None:
         """Scroll."""
