@@ -219,7 +219,8 @@ class Session:
             self._viewer.hold()  # it stays as it is: nothing has to be added up again
             return self._viewer.picture(state.look)
         try:
-            chosen = Chosen(state.where, state.window, state.notes)
+            took_ns = state.elapsed_ns if state.is_over else 0
+            chosen = Chosen(state.where, state.window, state.notes, took_ns)
             look = self._viewer.look(front.tab, front.view, chosen, held=state.paused)
             return self._viewer.picture(look)
         except Exception as error:  # a user's own stage may answer anything
@@ -340,6 +341,7 @@ class Session:
         said = "" if self.error is None else str(self.error) or type(self.error).__name__
         helps = () if self.run.started.is_set() else advice(self.error)
         self.dispatch(Ended(self._picture(), said, helps))
+        self.dispatch(Tick(self._picture()))  # rates are of the whole run from now on
 
     def _open(self) -> None:
         if self.state.started_ns is None:

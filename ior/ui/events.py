@@ -33,7 +33,8 @@ class Picture(msgspec.Struct, frozen=True):
 
     `totals` are those of a `stats` node, None without one; `cpu_ns` is what ior itself used.
     `latest_ns` is when the latest call ended, `retained_ns` the time that the retained rows
-    cover, None without any.
+    cover, None without any. `recorded_ns` is the time that the calls of a capture took, as far as
+    it was read, None of live ones.
     """
 
     look: Look | None
@@ -43,6 +44,7 @@ class Picture(msgspec.Struct, frozen=True):
     cpu_ns: int = 0
     latest_ns: int = 0
     retained_ns: int | None = None
+    recorded_ns: int | None = None
 
     def is_like(self, last: Picture | None) -> bool:
         """Return whether it draws the same as the last: nothing came in the same second."""

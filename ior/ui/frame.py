@@ -62,7 +62,7 @@ def _title(state: State) -> Line:
         right.append(("class:badge", " paused "))
     runs = state.picture is not None and not state.is_over
     cpu = f" ior {state.rates.cpu:.0%} cpu " if runs else ""
-    right.append((style, f"{cpu} {phase} {format_clock(state.elapsed_ns)} "))
+    right.append((style, f"{cpu} {phase} {format_clock(state.shown_ns)} "))
     room = state.columns - min(width(sanitise(left[0][1])), _TITLE)
     for part in list(right[:-1]):  # what can be read elsewhere gives way, not the title
         if part[0] == style and sum(width(text) for _, text in right) > room:

@@ -24,15 +24,16 @@ from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
+from ior.sources.replay import Replay
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import Groups, can_add, can_tell
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
-from ior.stages.stats import Stats, StatsSnapshot
+from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.kept import Kept
 from ior.ui.moment import Watched
 from ior.ui.notes import Noted
-from ior.ui.trend import Trend
+from ior.ui.trend import Point, Trend, by_second
 from ior.ui.window import Window
 from ior.waiting import InFlight, in_flight
 
@@ -57,7 +58,10 @@ class Matched(msgspec.Struct, frozen=True):
 
 
 class Nodes:
-    """The nodes of a pipeline that answer when they are looked at, in the pipeline's order."""
+    """The nodes of a pipeline that answer when they are looked at, in the pipeline's order.
+
+    `recorded` says whether the calls come from a capture: then their times are not the clock's.
+    """
 
     def __init__(self, run: Watched, spec: PipelineSpec) -> None:
         self._run, self._spec = run, spec
@@ -67,6 +71,7 @@ class Nodes:
         self.sources = [
             name for name, cls in classes.items() if issubclass(cls, Source) and _answers(cls)
         ]
+        self.recorded = any(issubclass(cls, Replay) for cls in classes.values())
 
     def of(self, kind: type[Stage]) -> list[str]:
         """Return the names of the nodes of a kind."""
@@ -86,11 +91,15 @@ class Nodes:
 
 
 class Chosen(NamedTuple):
-    """What is to be looked at: the filter, the window of time, and what was warned of."""
+    """What is to be looked at: the filter, the window of time, and what was warned of.
+
+    `took_ns` is how long the run took, 0 while it goes on.
+    """
 
     where: Predicate | None = None
     window: Window = Window()
     notes: Sequence[Noted] = ()
+    took_ns: int = 0
 
 
 class Sight:
@@ -107,7 +116,7 @@ class Sight:
     ) -> None:  # fmt: skip
         self._run, self._nodes, self.lately_ns = run, nodes, lately_ns
         self._kept = kept or Kept()
-        self.where, self.window, self.notes = chosen
+        self.where, self.window, self.notes, self._took_ns = chosen
         self.now_ns, self.trend = now_ns, trend
         self.matched: Matched | None = None
 
@@ -198,6 +207,35 @@ class Sight:
         else:
             first_ns = (self.latest_ns - (self.retained_ns or 0)) // SECOND_NS * SECOND_NS
         return max(SECOND_NS, end_ns - max(begin_ns, first_ns))
+
+    @property
+    def recorded_ns(self) -> int | None:
+        """The time that the calls of a capture took, as far as it was read; None of live ones."""
+        stats = self._nodes.first(Stats) if self._nodes.recorded else None
+        found = None if stats is None else self._run.snapshot(stats)
+        return found.last_ns - found.first_ns if isinstance(found, StatsSnapshot) else None
+
+    @property
+    def mean_ns(self) -> int:
+        """The time over which rates are means; 0 where they are of about the last second.
+
+        That is what the window covers, the time that a capture took, or a run that is over.
+        """
+        return self.covered_ns if self.window.span_s else self.recorded_ns or self._took_ns
+
+    def rates(self) -> dict[str, tuple[float, ...]]:
+        """Return what happened in each second, by count: of a capture, in its own seconds."""
+        if not self._nodes.recorded or self.seconds() is None:
+            return self.trend.rates()
+        return self.once("rates", self._recorded_rates)
+
+    def _recorded_rates(self) -> dict[str, tuple[float, ...]]:
+        history, points = self.seconds(), []
+        for second in history.seconds if history is not None else ():
+            sums = Stats(StatsConfig(by=[]))
+            sums.add(second.groups)
+            points.append(Point.of(second.number, sums.snapshot().totals))
+        return by_second(points)
 
     def picked(self) -> Iterator[tuple[Batch, npt.NDArray[np.intp] | None]]:
         """Yield the retained batches, oldest first, each with its rows that are to be shown.

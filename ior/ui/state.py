@@ -158,12 +158,26 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, now_ns - self.started_ns)
 
     @property
+    def shown_ns(self) -> int:
+        """The time that has passed for who looks: of a capture, that of its calls."""
+        recorded_ns = None if self.picture is None else self.picture.recorded_ns
+        return self.elapsed_ns if recorded_ns is None else recorded_ns
+
+    @property
     def rates(self) -> Rates:
-        """What happens in a second: of late while it runs, on the whole when it has ended."""
-        if self.is_over and self.marks and self.elapsed_ns:
-            last = self.marks[-1]
-            return Rates.between(Mark(last.now_ns - self.elapsed_ns), last)
-        return Rates.between(self.marks[0], self.marks[-1]) if self.marks else Rates()
+        """What happens in a second: of late while it runs, on the whole when it has ended.
+
+        Of a capture it is always on the whole, in the time that its calls took.
+        """
+        if not self.marks:
+            return Rates()
+        late = Rates.between(self.marks[0], self.marks[-1])
+        recorded = self.picture is not None and self.picture.recorded_ns is not None
+        if not recorded and not (self.is_over and self.elapsed_ns):
+            return late
+        last = self.marks[-1]
+        whole = Rates.between(Mark(last.now_ns - self.shown_ns), last)
+        return replace(whole, cpu=late.cpu)
 
     @property
     def foot_rows(self) -> int:

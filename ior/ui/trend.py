@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from ior.stages.stats import Totals
 
 MOST = 1800  # points
 _SECOND_NS = 1_000_000_000
 
 
 class Point(NamedTuple):
-    """Counts since the start, at one moment."""
+    """Counts since the start, at one moment; or those of a second, and its number."""
 
-    now_ns: int
+    at: int
     calls: int = 0
     errors: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+
+    @staticmethod
+    def of(at: int, totals: Totals) -> Point:
+        """Return the counts in what a `stats` node has added up."""
+        return Point(at, totals.calls, totals.errors, totals.bytes_read, totals.bytes_written)
 
 
 class Trend:
@@ -29,7 +37,7 @@ class Trend:
 
     def add(self, point: Point) -> None:
         """Remember a point if the last one is a second old."""
-        if not self._points or point.now_ns >= self._points[-1].now_ns + _SECOND_NS:
+        if not self._points or point.at >= self._points[-1].at + _SECOND_NS:
             self._points.append(point)
             self._rates = None
 
@@ -43,7 +51,17 @@ class Trend:
         names = Point._fields[1:]
         found: dict[str, list[float]] = {name: [] for name in names}
         for old, new in itertools.pairwise(self._points):
-            seconds = (new.now_ns - old.now_ns) / _SECOND_NS
+            seconds = (new.at - old.at) / _SECOND_NS
             for name, before, after in zip(names, old[1:], new[1:], strict=True):
                 found[name].append((after - before) / seconds)
         return {name: tuple(values) for name, values in found.items()}
+
+
+def by_second(seconds: Sequence[Point]) -> dict[str, tuple[float, ...]]:
+    """Return what happened in each second, oldest first; in one that is not there nothing did."""
+    found: dict[str, tuple[float, ...]] = {}
+    for i, name in enumerate(Point._fields[1:], 1):
+        counts = {second.at: float(second[i]) for second in seconds}
+        numbers = range(seconds[0].at, seconds[-1].at + 1) if seconds else range(0)
+        found[name] = tuple(counts.get(number, 0.0) for number in numbers)
+    return found

@@ -85,9 +85,7 @@ class Viewer:
         now_ns, totals = self._clock.now_ns(), self._totals()
         self._pictures.append(now_ns)
         if totals is not None:
-            self._trend.add(
-                Point(now_ns, totals.calls, totals.errors, totals.bytes_read, totals.bytes_written)
-            )
+            self._trend.add(Point.of(now_ns, totals))
         sight = Sight(self._run, self._nodes, now_ns, Chosen(), self._trend)
         return Picture(
             look,
@@ -97,6 +95,7 @@ class Viewer:
             time.process_time_ns(),
             sight.latest_ns,
             sight.retained_ns,
+            sight.recorded_ns,
         )
 
     def rows(self) -> int:

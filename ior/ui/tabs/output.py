@@ -15,7 +15,6 @@ class OutputTab(TextTab):
 
     begin = TextView(None)
     looks = True
-    folds = staticmethod(chopped)
 
     def __init__(self, tail: Tail) -> None:
         super().__init__("Output", " nothing was written yet")
@@ -31,3 +30,7 @@ class OutputTab(TextTab):
                 lines.insert(0, [("class:rest", said)])
             self._last = self._tail.version, tuple(lines)
         return self._last[1]
+
+    def folds(self, text: str, cells: int) -> list[str]:
+        """Return a text in pieces of so many cells, as a terminal would show it."""
+        return chopped(text, cells)

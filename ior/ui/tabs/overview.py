@@ -48,7 +48,10 @@ class OverviewView(View, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, eq=False):
-    """Everything at one moment. `rates` are of all that came, as the trend is."""
+    """Everything at one moment. `rates` are of all that came, as the trend is.
+
+    `mean_ns` is the time over which what happens in a second is a mean, 0 for of late.
+    """
 
     totals: Totals
     tables: tuple[Table, ...]
@@ -56,6 +59,7 @@ class Overview(msgspec.Struct, frozen=True, eq=False):
     gap: HistogramSnapshot
     rates: Mapping[str, tuple[float, ...]]
     filtered: bool
+    mean_ns: int = 0
 
 
 class OverviewLayout(msgspec.Struct, frozen=True, eq=False):
@@ -112,16 +116,19 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
 
     def look(self, sight: Sight, view: OverviewView) -> Overview | None:  # noqa: ARG002 (any will do)
         """Return the node's totals and tables, and the trend."""
+        rates = sight.rates()
         found = sight.answer(self._node)
         if not isinstance(found, StatsSnapshot):
             return None
-        filtered, rates = sight.where is not None or sight.window.span_s > 0, sight.trend.rates()
+        filtered = sight.where is not None or sight.window.span_s > 0
         if self._last is not None and self._last[0] is found:
             seen = self._last[1]
-            if seen.rates is rates and seen.filtered == filtered:
+            known = (seen.filtered, seen.mean_ns) == (filtered, sight.mean_ns)
+            if seen.rates is rates and known:
                 return seen  # nothing has to be arranged and drawn again
         tables = tuple(found.by[key] for key in NAMES if key in found.by)
-        seen = Overview(found.totals, tables, found.latency, found.gap, rates, filtered)
+        both = (found.latency, found.gap)
+        seen = Overview(found.totals, tables, *both, rates, filtered, sight.mean_ns)
         self._last = found, seen
         return seen
 
@@ -223,6 +230,8 @@ def _rates(layout: OverviewLayout, row: int) -> Line:
     values = seen.rates[count]
     number = getattr(seen.totals, total)
     now = sum(values[-1:])
+    if seen.mean_ns:
+        now = getattr(seen.totals, total) * 1e9 / seen.mean_ns
     shown = format_size(number) if is_size else format_count(number)
     rate = f"{format_size(now)}/s" if is_size else format_rate(now)
     bad = "class:bad" if label == "errors" and now else ""

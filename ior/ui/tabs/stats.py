@@ -52,7 +52,7 @@ class StatsTab(TableTab):
 
     It remembers what it saw in the last second, and has no rates where it saw nothing of late.
     Rates are of all calls: with a filter, which is of retained rows, there are none. In a window
-    of time they are means over what it covers.
+    of time they are means over what it covers, of a capture and when the run is over over all.
     """
 
     key = ""
@@ -85,7 +85,7 @@ class StatsTab(TableTab):
         table = self.table(found)
         if table is None or not isinstance(found, StatsSnapshot):
             return table
-        span_ns, seen = sight.covered_ns, self._seen
+        span_ns, seen = sight.mean_ns, self._seen
         if span_ns:
             seen = deque([(sight.now_ns - span_ns, {})])
         totals, detail = self.totals(sight), found.details.get(self.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar
 
 import msgspec
@@ -42,8 +42,6 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
     looks = False
     begin = TextView()
 
-    folds: ClassVar[Callable[[str, int], list[str]]] = staticmethod(wrapped)
-
     def __init__(self, name: str, nothing: str = "") -> None:
         self.name, self._nothing = name, nothing
 
@@ -79,6 +77,10 @@ class TextTab(Tab[TextView, tuple[Line, ...], TextLayout]):
         lead = sum(width(sanitise(part)) for _, part in before)
         first, *more = self.folds(text, max(1, columns - lead))
         return [[*before, (style, first)], *([("", " " * lead), (style, part)] for part in more)]
+
+    def folds(self, text: str, cells: int) -> list[str]:
+        """Return a text in lines of at most so many cells, broken between words."""
+        return wrapped(text, cells)
 
     def reduce(self, view: TextView, layout: TextLayout, event: TabEvent) -> Step | None:
         """Scroll."""
