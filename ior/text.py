@@ -30,6 +30,11 @@ _BLANK = (
     (0xFFA0, 0xFFA0),  # Hangul filler, half width
     (0xE0100, 0xE01EF),  # variation selectors
 )
+# Drawn by some terminals as one with the character before, in fewer cells than both take apart.
+_MERGED = (
+    (0x1F1E6, 0x1F1FF),  # regional indicators: two are a flag
+    (0x1F3FB, 0x1F3FF),  # skin tones
+)
 _MAX_MARKS = 8  # combining marks on one character; more would be drawn over other rows
 _CARRIER = "◌"
 _CUT = "…"
@@ -65,7 +70,7 @@ def sanitise(text: str) -> str:
     r"""Return text-column form as text that is safe in a terminal's cell.
 
     Controls become their pictures (`␛`, `␊`, `␡`); bidi controls, invisible and unassigned
-    characters, line separators and surrogates become `\uXXXX` or `\UXXXXXXXX`, which no
+    characters, line separators, surrogates and what terminals draw as one become `\uXXXX` or `\UXXXXXXXX`, which no
     text-column form can hold otherwise. A combining mark without a character to sit on gets
     a dotted circle. Nothing is decoded: `\xHH` and `\\` stay as they are written. Doing it
     twice changes nothing.
@@ -97,7 +102,7 @@ def _shown(character: str) -> str:
         return "␡"
     if (
         unicodedata.category(character) in _HIDDEN
-        or any(low <= point <= high for low, high in _BLANK)
+        or any(low <= point <= high for low, high in (*_BLANK, *_MERGED))
         or wcwidth(character) < 0
     ):
         return _spelled(character)

@@ -21,6 +21,9 @@ settings.register_profile("ior", deadline=None, database=None, derandomize="CI" 
 settings.load_profile("ior")
 
 
+# What a test starts may draw what UTF-8 has, wherever the tests run.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 # What a test starts heeds the signals that end it, also where the tests run under nohup or in
 # the background of a shell, which ignore them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -16,6 +16,7 @@ from ior.cli import options, presets, viewing
 from ior.cli.abc import Subcommand
 from ior.errors import NoSuchTarget, UsageError
 from ior.host import procs
+from ior.host.charset import heed_locale
 from ior.host.command import Command, resolve
 from ior.host.memory import keep_freed_memory
 
@@ -61,6 +62,7 @@ class Tui(Subcommand):
         """Check everything, then show the view until it is left."""
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UsageError("ior tui needs a terminal; ior run writes to files and pipes")
+        heed_locale()
         take_capture(args)
         check(args)
         viewing.fill(args)

@@ -30,12 +30,13 @@ _NEVER = np.iinfo(np.int64).max
 class Detail(msgspec.Struct, frozen=True, eq=False):
     """What is behind the rows of a table, that of what has no row of its own last.
 
-    `read` and `written` are bytes by row; a call that transfers counts in both. The latencies
-    of row i are those of histogram `numbers[i]`. Nothing in it changes.
+    `read` and `written` are bytes by row, None where they are not known; a call that transfers
+    counts in both. The latencies of row i are those of histogram `numbers[i]`. Nothing in it
+    changes.
     """
 
-    read: Sequence[int]
-    written: Sequence[int]
+    read: Sequence[int | None]
+    written: Sequence[int | None]
     numbers: Array
     histograms: Histograms
 

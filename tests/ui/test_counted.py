@@ -77,6 +77,7 @@ def test_through_a_filter_the_kernel_has_nothing_to_say() -> None:
     ):
         assert column(found, "syscall") == ["read", "close", "futex", "clock_gettime"]
         assert column(found, "calls") == [3, 2, None, None]
+        assert column(found, "read") == [24, 0, None, None]
         assert column(found, "sampled") == ["1 in 10", "", "unavailable", "unavailable"]
         assert {len(row) for row in found.rows} == {len(found.fields)}
         assert arrange(found, Sort("calls", reverse=True)).rows[0][0] == "close"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ptys import Pty
 
+from ior.host.charset import is_bare
 from ior.text import fit, width
 from ior.ui.plain import plain
 
@@ -20,9 +21,33 @@ def test_plain_text_is_ascii_and_as_wide(text: str) -> None:
     assert len(plain(shown)) == width(shown)
 
 
+@pytest.mark.parametrize(
+    ("environ", "bare"),
+    [
+        ({}, True),
+        ({"LANG": "C"}, True),
+        ({"LANG": "POSIX", "LC_ALL": ""}, True),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False),
+        ({"LANG": "C.utf8"}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),  # Python's own encoding is that
+        ({"LANG": "C", "PYTHONUTF8": "1"}, False),
+    ],
+)
+def test_a_locale_that_promises_no_more_than_ascii(environ: dict[str, str], bare: bool) -> None:
+    assert is_bare(environ) == bare
+
+
 @pytest.mark.timeout(60)
-def test_without_utf_8_only_ascii_reaches_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+@pytest.mark.parametrize(
+    "environ", [{"LC_ALL": "C"}, {"LANG": "C"}, {}, {"LC_ALL": "C", "PYTHONUTF8": "0"}]
+)
+def test_without_utf_8_only_ascii_reaches_the_terminal(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG", "PYTHONUTF8", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
         monkeypatch.setenv(name, value)
     with Pty("--demo") as pty:
         pty.see("running")

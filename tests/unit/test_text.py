@@ -70,6 +70,7 @@ def test_unescape_refuses_what_escape_never_gives(text: str) -> None:
         ("\ue000", r"\ue000"),
         ("\ud800", r"\ud800"),
         ("\u3164", r"\u3164"),
+        ("🇩🇪 👍🏽", r"\U0001f1e9\U0001f1ea 👍\U0001f3fd"),
         ("日本 é", "日本 é"),
         ("\u0301x", "◌\u0301x"),
         ("e\u0301", "e\u0301"),

@@ -59,7 +59,7 @@ def _detail(detail: Detail, lines: list[tuple[int, Counted | None]]) -> Detail:
     moved = []
     for line, (row, one) in enumerate(lines):
         if one is None:
-            moved.append((detail.read[row], detail.written[row]) if row >= 0 else (0, 0))
+            moved.append((detail.read[row], detail.written[row]) if row >= 0 else (None, None))
             continue
         _add(histograms, line, one)
         kind = syscalls.table().by_name[one.syscall].byte_class
