@@ -70,10 +70,10 @@ def sanitise(text: str) -> str:
     r"""Return text-column form as text that is safe in a terminal's cell.
 
     Controls become their pictures (`␛`, `␊`, `␡`); bidi controls, invisible and unassigned
-    characters, line separators, surrogates and what terminals draw as one become `\uXXXX` or `\UXXXXXXXX`, which no
-    text-column form can hold otherwise. A combining mark without a character to sit on gets
-    a dotted circle. Nothing is decoded: `\xHH` and `\\` stay as they are written. Doing it
-    twice changes nothing.
+    characters, line separators, surrogates and what terminals draw as one become `\uXXXX` or
+    `\UXXXXXXXX`, which no text-column form can hold otherwise. A combining mark without a
+    character to sit on gets a dotted circle. Nothing is decoded: `\xHH` and `\\` stay as they are
+    written. Doing it twice changes nothing.
     """
     if text.isascii() and text.isprintable():
         return text

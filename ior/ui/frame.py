@@ -5,12 +5,11 @@ Every function takes the state and gives lines of exactly the terminal's width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ior.pipeline.ledger import Ledger
 from ior.text import sanitise, width
 from ior.ui import tabline
-from ior.ui.keys import Action, Key, bar
+from ior.ui.keybar import words
+from ior.ui.keys import Action
 from ior.ui.state import MIN_COLUMNS, MIN_ROWS, Phase, State
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_clock, format_count, format_duration, format_rate, format_size
@@ -200,20 +199,9 @@ def _bar(state: State) -> Line:
     """Name the keys that hold now, as many as have room; help and the way out always have."""
     last = [line for line in state.keys if line.action in (Action.HELP, Action.QUIT)]
     first = [line for line in state.keys if line not in last]
-    ends = _words(sorted(last, key=lambda line: line.shown), state.columns)
+    ends = words(sorted(last, key=lambda line: line.shown), state.columns)
     room = state.columns - sum(width(text) for _, text in ends) - 1
-    return spread(_words(first, room), ends, state.columns)
-
-
-def _words(lines: Iterable[Key], room: int) -> Line:
-    """Return keys with their words, up to the first that does not fit into `room` cells."""
-    words: Line = []
-    for key, word in bar(lines):
-        room -= width(key) + width(word) + 3
-        if room < 0:
-            break
-        words += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
-    return words
+    return spread(words(first, room), ends, state.columns)
 
 
 def body(state: State, row: int) -> Line:

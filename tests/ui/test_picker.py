@@ -149,6 +149,15 @@ def test_looks() -> None:
     assert columns[0] == columns[1]
 
 
+@pytest.mark.parametrize("columns", [40, 50, 60, 80])
+def test_no_key_of_the_bar_is_cut_and_the_way_out_is_named(columns: int) -> None:
+    said = "".join(part for _, part in lines(after(Resized(columns, 12)))[-1])
+    assert said.startswith(" Enter trace it ")
+    assert said.endswith(" Ctrl-C quit ")
+    assert "…" not in said
+    assert (" Ctrl-R rescan " in said) == (columns >= 80)
+
+
 class Three(Lister):
     """Another list at every look."""
 

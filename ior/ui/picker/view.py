@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ior.host.listing import Candidate
-from ior.text import fit
-from ior.ui.keys import bar
+from ior.text import fit, width
+from ior.ui.keybar import words
+from ior.ui.keys import Action
 from ior.ui.picker.choice import FOOT_ROWS, HEAD_ROWS, KEYS, Picker
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_count
@@ -27,7 +28,8 @@ def lines(picker: Picker) -> list[Line]:
 def _title(picker: Picker) -> Line:
     style = "class:title"
     found = len(picker.found or ())
-    count = f" {format_count(found)} {'processes' if picker.of is None else 'threads'} "
+    one, many = ("process", "processes") if picker.of is None else ("thread", "threads")
+    count = f" {format_count(found)} {one if found == 1 else many} "
     asked = "whom to trace?" if picker.of is None else f"which thread of process {picker.of}?"
     return spread([(style, f" ior  {asked}")], [(style, count)], picker.columns, style)
 
@@ -81,7 +83,8 @@ def _note(picker: Picker) -> Line:
 
 
 def _bar(picker: Picker) -> Line:
-    line: Line = []
-    for key, word in bar(KEYS):
-        line += [("class:bar.key", f" {key} "), ("class:bar.word", f"{word} ")]
-    return exactly(line, picker.columns)
+    """Name the keys, as many as have room; the way out always has."""
+    out = [line for line in KEYS if line.action is Action.QUIT]
+    ends = words(out, picker.columns)
+    room = picker.columns - sum(width(text) for _, text in ends)
+    return spread(words((line for line in KEYS if line not in out), room), ends, picker.columns)
