@@ -219,9 +219,13 @@ class Sight:
     def mean_ns(self) -> int:
         """The time over which rates are means; 0 where they are of about the last second.
 
-        That is what the window covers, the time that a capture took, or a run that is over.
+        That is what the window covers, the time that a capture took, or a run that is over; with
+        a filter it is what the rows cover that it chooses from.
         """
-        return self.covered_ns if self.window.span_s else self.recorded_ns or self._took_ns
+        if self.window.span_s:
+            return self.covered_ns
+        whole_ns = self.recorded_ns or self._took_ns
+        return min(whole_ns, (self.where and self.retained_ns) or whole_ns)
 
     def rates(self) -> dict[str, tuple[float, ...]]:
         """Return what happened in each second, by count: of a capture, in its own seconds."""

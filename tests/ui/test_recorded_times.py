@@ -11,6 +11,7 @@ from test_state import after
 from test_window import SECOND, STAGES, Still, made, rates_of
 
 from ior.calls import Batch
+from ior.expr import compile_filter
 from ior.pipeline.spec import parse
 from ior.stages.stats import Totals
 from ior.testing import calls
@@ -71,6 +72,14 @@ def test_when_a_run_is_over_the_rates_of_its_rows_are_of_all_of_it() -> None:
     assert drawn(overview(over))[1].split()[:4] == ["calls", "100", "20", "/s"]
     live = sight_of(Still(batches=made()[:10]), stages=STAGES)
     assert rates_of(live) == {"/file0": None}
+
+
+def test_what_a_filter_chooses_is_a_mean_over_the_rows_that_it_chooses_from() -> None:
+    run = Still(rows=50, batches=made()[:20])  # the rows of the last 5 seconds
+    nodes = Nodes(run, parse(CAPTURE, directory=Path(), label="still"))
+    chosen = Chosen(compile_filter("latency >= 500ns"))
+    rates = rates_of(Sight(run, nodes, 9 * SECOND, chosen, Trend()))
+    assert rates == pytest.approx({"/file1": 25 / 4}, rel=1e-4)  # from the first to the last
 
 
 def test_the_head_shows_its_time_and_rates_over_that() -> None:

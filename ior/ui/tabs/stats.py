@@ -89,7 +89,7 @@ class StatsTab(TableTab):
         if span_ns:
             seen = deque([(sight.now_ns - span_ns, {})])
         totals, detail = self.totals(sight), found.details.get(self.key)
-        known = span_ns == 0 and sight.where is None and totals.available
+        known = not sight.window.span_s and sight.where is None and totals.available
         table, detail = with_counted(table, detail, totals, known=known)
         timed = span_ns > 0 or sight.where is None
         lately_ns = None if span_ns else sight.lately_ns
