@@ -77,7 +77,8 @@ class Watching:
         return self._viewer.look(tab, view or tab.begin, chosen)
 
     def snapshot(self, name: str) -> Snapshot:
-        return self._stages[name].snapshot()  # type: ignore[no-any-return]  # of any kind
+        stage = self._stages.get(name)  # the source answers nothing
+        return stage and stage.snapshot()  # type: ignore[no-any-return]  # of any kind
 
     def ledger(self) -> Ledger:
         return ledger()
