@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.state import State
 from ior.ui.tabs.abc import Clicked
-from ior.ui.tabs.latency import LatencyTab, LatencyView, term
+from ior.ui.tabs.latency import LatencyLayout, LatencyTab, LatencyView, term
 
 SECOND = 1_000_000_000
 
@@ -216,3 +217,22 @@ def test_bars_show_what_is_not_nothing() -> None:
     assert sparkline([0, 1, 2, 4], 4) == "▁▂▄█"
     assert sparkline([0, 0], 4) == "  ▁▁"
     assert (shade(0, 10), shade(1, 10**6), shade(10**6, 10**6)) == (0, 1, 4)
+
+
+def test_all_steps_and_the_heatmap_are_exported() -> None:
+    state = showing()
+    assert isinstance(state.layout, LatencyLayout)
+    tab = LatencyTab("stats")
+    rows = list(csv.DictReader(tab.export(view(state), state.layout)))
+    whole = [row for row in rows if not row["slot_end_ns"]]
+    assert [tuple(row.values()) for row in whole] == [
+        ("latency", "", "1000", "2000", "50"),
+        ("latency", "", "20000", "50000", "10"),
+        ("latency", "", "2000000", "5000000", "2"),
+        ("gap", "", "200000", "500000", "62"),
+    ]
+    by_time = [row for row in rows if row["slot_end_ns"]]
+    for metric in ("latency", "gap"):
+        assert sum(int(row["calls"]) for row in by_time if row["metric"] == metric) == 62
+    assert [row["slot_end_ns"] for row in by_time[:2]] == ["6100000000", "6000000000"]
+    assert by_time[-1]["slot_end_ns"] == "0"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 from emulated import SIZES, ledger
 from hypothesis import given, settings
@@ -15,7 +17,8 @@ from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.state import State
 from ior.ui.tabs.abc import Clicked
-from ior.ui.tabs.overview import Overview, OverviewTab, OverviewView
+from ior.ui.tabs.overview import OverviewTab
+from ior.ui.tabs.overviewlines import Overview, OverviewLayout, OverviewView
 from ior.ui.trend import MOST, Point, Trend
 
 SECOND = 1_000_000_000
@@ -155,3 +158,21 @@ def test_rates_and_lists_at_every_size(size: tuple[int, int]) -> None:
 def test_no_call_has_no_latency() -> None:
     found = lines(showing(empty=True))
     assert found[13].split() == ["latency", "of", "no", "call", "gap", "of", "no", "call"]
+
+
+def test_what_it_shows_is_exported_exactly() -> None:
+    state = showing(Action.METRIC)  # lists by time
+    assert isinstance(state.layout, OverviewLayout)
+    rows = list(csv.reader(OverviewTab("stats").export(view(state), state.layout)))
+    assert rows[0] == ["part", "name", "value"]
+    found = {(part, name): value for part, name, value in rows[1:]}
+    assert len(found) == len(rows) - 1
+    totals = state.layout.seen.totals
+    assert found["total", "calls"] == str(totals.calls) == "220"
+    assert found["a second", "calls"] == "2000.0"
+    assert found["total", "bytes_written"] == str(totals.bytes_written)
+    for table in state.layout.tops:
+        at = [field.name for field in table.fields].index("total")
+        shown = [value for (part, _), value in found.items() if part == f"{table.title} by total"]
+        assert shown == [str(row[at]) for row in table.rows]
+    assert found["latency", "p50"] == str(state.layout.seen.latency.quantile(0.5))

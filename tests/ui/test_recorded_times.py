@@ -19,7 +19,8 @@ from ior.ui import frame
 from ior.ui.events import Ended, Picture, Started, Tick
 from ior.ui.sight import Chosen, Nodes, Sight
 from ior.ui.state import State
-from ior.ui.tabs.overview import Overview, OverviewTab
+from ior.ui.tabs.overview import OverviewTab
+from ior.ui.tabs.overviewlines import Overview
 from ior.ui.trend import Trend
 
 CAPTURE = STAGES.replace('type = "synthetic"', 'type = "replay"\npath = "x.ior"')

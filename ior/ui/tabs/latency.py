@@ -6,7 +6,7 @@ them the same step over time, a heatmap. A line, or a range of them, becomes a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -16,7 +16,16 @@ from msgspec.structs import replace
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream
 from ior.ui.bars import bar, shade, shaded
-from ior.ui.durations import EDGES, STEPS, Counter, Durations, of_histogram, of_rows, of_seconds
+from ior.ui.durations import (
+    EDGES,
+    STEPS,
+    Counter,
+    Durations,
+    Ints,
+    of_histogram,
+    of_rows,
+    of_seconds,
+)
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
@@ -65,6 +74,7 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
     """Shows the retained rows, of a window the seconds; without any, the histogram of `stats`."""
 
     name = "Latency"
+    exports = "csv"
     wheel = 1
     begin = LatencyView()
     keys: ClassVar[tuple[Key, ...]] = (
@@ -150,6 +160,21 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
                 return Step(replace(view, cursor=to))
         return None
 
+    def export(self, view: LatencyView, layout: LatencyLayout) -> Iterator[str]:  # noqa: ARG002 (all of it)
+        """Yield both histograms as CSV, then what the heatmaps are of, oldest slot first.
+
+        `slot_end_ns` is how long before the end of the latest slot one ended, empty for all of
+        the time; a step has no `below_ns` where it has no end. What is 0 is left out.
+        """
+        seen = layout.seen
+        yield "metric,slot_end_ns,from_ns,below_ns,calls\n"
+        for metric in METRICS:
+            yield from _counted(metric, "", seen.counts(metric))
+        for metric in METRICS:
+            slots = seen.heat[metric]
+            for i, counts in enumerate(slots):
+                yield from _counted(metric, str((len(slots) - 1 - i) * seen.slot_ns), counts)
+
     def line(self, view: LatencyView, layout: LatencyLayout, row: int) -> Line:
         """Draw the heading or a step."""
         if row == 0:
@@ -175,6 +200,12 @@ def _here(view: LatencyView, layout: LatencyLayout) -> int:
     if view.cursor >= 0:
         return view.cursor
     return int(np.argmax(layout.seen.counts(view.metric)))
+
+
+def _counted(metric: str, slot: str, counts: Ints) -> Iterator[str]:
+    ends = (*map(str, EDGES[1:]), "")
+    for step in np.flatnonzero(counts).tolist():
+        yield f"{metric},{slot},{EDGES[step]},{ends[step]},{counts[step]}\n"
 
 
 def written(ns: int) -> str:
