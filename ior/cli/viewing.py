@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable
@@ -14,12 +15,14 @@ from ior.errors import UsageError
 from ior.findings import choice
 from ior.host import config
 from ior.host.config import BrokenConfig
-from ior.units import parse_size
+from ior.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from ior.pipeline.spec import PipelineSpec
 
 FILE = "view.toml"  # in the config directory
+MIB = 256  # of a `stream` that says nothing else
+ROW_BYTES = 180  # of a call that is kept: its columns, and some for names that others share
 WEIGHTS = ("calls", "latency", "gap", "bytes", "errors")
 THEMES = ("dark", "light", "16", "none")
 REFRESH_MS, REFRESH_MS_DEFAULT = range(20, 60_001), 250
@@ -45,8 +48,8 @@ def add_view(parser: ArgumentParser) -> None:
         "--retain",
         action="append",
         metavar="ROWS|SIZE",
-        help="keep so many of the last calls, or as many as have room, such as 64MiB; may be given "
-        "twice, for both (default: 2000000 and 256MiB)",
+        help="keep so many of the last calls, or as many as have room, such as 64MiB; given twice, "
+        f"both hold; a number alone may take {ROW_BYTES} B a call (default: 2000000 and 256MiB)",
     )
     group.add_argument(
         "--refresh",
@@ -119,7 +122,7 @@ def applied(spec: PipelineSpec, args: Namespace) -> PipelineSpec:
     they are about.
     """
     if getattr(args, "retain", None):
-        spec = _set(spec, "--retain", "stream", retained(args.retain))
+        spec = _retaining(spec, retained(args.retain))
     if getattr(args, "stack", None) is not None:
         stack = [part for part in re.split(r"[\s,;>›]+", args.stack) if part]
         spec = _set(spec, "--stack", "flamegraph", {"stack": stack})
@@ -137,6 +140,12 @@ def retained(values: list[str] | tuple[()]) -> dict[str, int]:
             if not keys["rows"]:
                 raise UsageError("--retain: at least one call is to be kept")
             continue
+        if short := re.fullmatch(r"([0-9]+)([kMGT])", value):
+            calls = int(short[1]) * parse_size(f"1{short[2]}B")
+            raise UsageError(
+                f"--retain {value}: calls or bytes? {calls:_} keeps so many calls, {value}B or "
+                f"{value.upper()}iB what has room"
+            )
         try:
             keys["mib"] = max(1, -(-parse_size(value) >> 20))
         except ValueError as error:
@@ -145,7 +154,30 @@ def retained(values: list[str] | tuple[()]) -> dict[str, int]:
             ) from None
     if "mib" in keys:
         keys.setdefault("rows", 0)
+    needed = keys.get("mib", _needed(keys)) << 20
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        raise UsageError(
+            f"--retain {' '.join(values)}: that takes {format_size(needed)}, and this host has "
+            f"{format_size(memory)} of memory"
+        )
     return keys
+
+
+def _needed(keys: dict[str, int]) -> int:
+    """Return the MiB that a number of calls takes."""
+    return -(-keys.get("rows", 0) * ROW_BYTES >> 20)
+
+
+def _retaining(spec: PipelineSpec, keys: dict[str, int]) -> PipelineSpec:
+    """Set what the streams keep; a number of calls alone gets the memory that it takes."""
+    spec, needed = _set(spec, "--retain", "stream", keys), _needed(keys)
+    small = {
+        name: replace(node, keys=node.keys | {"mib": needed})
+        for name, node in spec.nodes.items()
+        if node.type == "stream" and "mib" not in keys and node.keys.get("mib", MIB) < needed
+    }
+    return replace(spec, nodes={**spec.nodes, **small})
 
 
 def _set(spec: PipelineSpec, option: str, type_: str, keys: dict[str, Any]) -> PipelineSpec:

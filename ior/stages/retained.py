@@ -1,20 +1,25 @@
-"""The last rows, in memory that is bounded to the byte: arrays and the names they refer to.
+"""The last rows, in memory that is bounded: arrays and the names they refer to.
 
 Rows are copied into chunks as they come, each once: a batch that was kept itself would hold the
 slab that it was cut from, and the dictionary of its source. Their texts go into a dictionary of
 their own, which is made anew without what no row refers to any more.
+
+Whoever looks at rows holds them, while newer ones take their place here: a view that is paused,
+for as long as it is. That counts as well, but half of the memory stays for the newer ones.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from ior.calls import DERIVED, MAX_CALLS, Array, Batch, Column, Origin, Schema
 from ior.names import Names
+from ior.stages.lent import Lent
 
 _CODED = ("text", "task")  # kinds of columns that hold codes of `Names`
 _UNMAPPED = np.uint32(0xFFFFFFFF)
@@ -58,7 +63,9 @@ class _Chunk:
 class Retained:
     """At most `rows` rows (0: any number) in at most `nbytes` bytes, oldest first.
 
-    More of the oldest are let go of than must be: up to a chunk.
+    More of the oldest are let go of than must be: up to a chunk. Rows that are gone from here and
+    held elsewhere take of the room of the others, up to half of it: one who holds all that there
+    was at a moment makes it one and a half times `nbytes` together.
     """
 
     def __init__(self, rows: int, nbytes: int) -> None:
@@ -67,6 +74,7 @@ class Retained:
         self._used = self._arrays = 0  # rows in the chunks, and the bytes that these have
         self._held: frozenset[str] = frozenset()  # columns that are at hand, not to be derived
         self._names = Names()
+        self._lent = Lent()
         self._stale = 0  # bytes of names that came with rows which are gone
         self._source: weakref.ref[Names] | None = None  # the dictionary that `_codes` is of
         self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)  # of ours by code of theirs
@@ -79,6 +87,11 @@ class Retained:
     def nbytes(self) -> int:
         """The bytes that are held: arrays, names, and the way from others' codes to ours."""
         return self._arrays + self._names.size_bytes + self._codes.nbytes
+
+    @property
+    def _room(self) -> int:
+        """The bytes that may be held now."""
+        return max(self._bound - self._lent.nbytes, self._bound // 2)
 
     def add(self, batch: Batch) -> None:
         """Copy a batch, and let go of what there is no room for."""
@@ -108,14 +121,16 @@ class Retained:
             return last
         if last is not None:
             self._arrays -= last.nbytes
+            if last.used < last.room:
+                self._lend(last.columns)
             last.close()
             self._arrays += last.nbytes
-        new = _Chunk(batch.schema, batch.origin, held, self._room(batch.schema, held))
+        new = _Chunk(batch.schema, batch.origin, held, self._rows_of(batch.schema, held))
         self._chunks.append(new)
         self._arrays += new.nbytes
         return new
 
-    def _room(self, schema: Schema, held: frozenset[str]) -> int:
+    def _rows_of(self, schema: Schema, held: frozenset[str]) -> int:
         one = _Chunk(schema, Origin("", 0), held, 1).nbytes
         room = min(MAX_CALLS, self._bound // (_CHUNKS * one))
         room = min(room, self._rows // _CHUNKS) if self._rows else room
@@ -163,7 +178,7 @@ class Retained:
             if self._used - self._chunks[0].used < self._rows:
                 break
             self._drop()
-        while self.nbytes > self._bound and self._chunks:
+        while self.nbytes > self._room and self._chunks:
             if self._stale >= self._bound // 8 or (self._stale and len(self._chunks) == 1):
                 self._forget_names()
             else:
@@ -176,6 +191,11 @@ class Retained:
         self._used -= chunk.used
         self._arrays -= chunk.nbytes
         self._stale += chunk.named
+        self._lend(chunk.columns)
+
+    def _lend(self, columns: Mapping[str, Array]) -> None:
+        for array in columns.values():
+            self._lent.add(array, array.nbytes)
 
     def _forget_names(self) -> None:
         """Begin another dictionary with what rows refer to.
@@ -194,7 +214,9 @@ class Retained:
             for name in chunk.coded:
                 array = np.zeros(chunk.room, np.uint32)
                 array[: chunk.used] = codes[chunk.columns[name][: chunk.used]]
+                self._lend({name: chunk.columns[name]})
                 chunk.columns[name] = array
+        self._lent.add(old, old.size_bytes)
         self._names, self._stale = names, 0
         self._source, self._codes = None, np.zeros(0, np.uint32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from ior.cli import overrides, tui, viewing
 from ior.cli.prepare import prepare, read
 from ior.errors import SpecError, UsageError
 from ior.host.config import BrokenConfig
+from ior.names import Names
 from ior.pipeline.spec import parse
 from ior.stages.flamegraph import WEIGHTS
+from ior.stages.stream import Stream, StreamConfig
+from ior.testing.batches import calls
 from ior.ui.style import CLASSES
 
 
@@ -27,7 +31,9 @@ def args(*argv: str) -> Namespace:
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
-        (["500000"], {"rows": 500_000}),
+        (["500000"], {"rows": 500_000, "mib": 256}),
+        (["4_000_000"], {"rows": 4_000_000, "mib": 687}),
+        (["4_000_000", "256MiB"], {"rows": 4_000_000, "mib": 256}),
         (["5_000"], {"rows": 5000}),
         (["64MiB"], {"rows": 0, "mib": 64}),
         (["1.5GiB"], {"rows": 0, "mib": 1536}),
@@ -47,6 +53,32 @@ def test_what_is_retained(given: list[str], keys: dict[str, int]) -> None:
 def test_what_is_neither_a_number_nor_a_size(value: str) -> None:
     with pytest.raises(UsageError, match="--retain"):
         tui.check(args(f"--retain={value}"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("10M", "--retain 10M: calls or bytes? 10_000_000 keeps so many calls, 10MB or 10MiB what"),
+        ("500k", "500_000 keeps so many calls, 500kB or 500KiB what has room"),
+        ("1000000000000", "--retain 1000000000000: that takes 163.7 TiB, and this host has "),
+        ("100TiB", "--retain 100TiB: that takes 100.0 TiB, and this host has "),
+    ],
+)
+def test_what_cannot_be_retained_is_said(value: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        tui.check(args(f"--retain={value}"))
+
+
+def test_calls_have_room_in_the_memory_that_a_number_of_them_is_given() -> None:
+    keys = viewing.retained(["40_000"])
+    mib = -(-keys["rows"] * viewing.ROW_BYTES >> 20)
+    stage = Stream(StreamConfig(rows=0, mib=mib))
+    names = Names()
+    task = names.intern("1 0 1 /")
+    for _ in range(20):
+        stage.process(calls(names=names, rows=4096, task=[task] * 4096))
+    assert keys["rows"] <= sum(map(len, stage.snapshot().batches)) < 1.5 * keys["rows"]
+    assert StreamConfig().mib == viewing.MIB
 
 
 def test_the_flamegraph_of_one_run() -> None:

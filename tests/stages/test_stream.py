@@ -91,19 +91,47 @@ def test_memory_stays_under_the_bound(rows: int, length: int) -> None:
     bound, row = 1 << 20, 340 + length  # a row's bytes with a name of its own
     stage = Stream(StreamConfig(rows=0, mib=1))
     names = Names()
-    for number in range(6 + 3 * bound // (rows * row)):
-        names = Names() if number % 7 == 0 else names
-        stage.process(distinct(names, number, rows, length))
-        if rows == 1 and number % 97:
-            continue
+
+    def look(number: int) -> int:
         snapshot = stage.snapshot()
         assert held(snapshot) <= bound
         kept = numbers(snapshot)
         assert kept == list(range(kept[0], (number + 1) * rows))
         assert not kept[0] or len(kept) * row > bound // 2  # it is used, too
-    assert kept[0]
-    for batch in snapshot.batches:
+        return kept[0]
+
+    for number in range(6 + 3 * bound // (rows * row)):
+        names = Names() if number % 7 == 0 else names
+        stage.process(distinct(names, number, rows, length))
+        if rows > 1 or number % 97 == 0:
+            first = look(number)
+    assert first
+    for batch in stage.snapshot().batches:
         assert [text.rstrip("x") for text in batch.text("file")] == [f"/{n}" for n in batch["seq"]]
+
+
+@pytest.mark.parametrize("length", [12, 300])
+def test_what_a_paused_view_holds_takes_of_the_room(length: int) -> None:
+    bound, names = 1 << 20, Names()
+    stage = Stream(StreamConfig(rows=0, mib=1))
+    for number in range(40):
+        stage.process(distinct(names, number, 400, length))
+    paused = stage.snapshot()
+    shown = numbers(paused)
+    for number in range(40, 120):
+        stage.process(distinct(names, number, 400, length))
+        now = stage.snapshot()
+        assert held(StreamSnapshot((*paused.batches, *now.batches), 0)) <= 1.5 * bound
+        kept = numbers(now)
+        assert kept[-1] == 400 * number + 399
+        assert held(now) > 0.25 * bound
+        del now
+    assert numbers(paused) == shown
+    assert len(kept) < 0.6 * len(shown)
+    del paused
+    for number in range(120, 160):
+        stage.process(distinct(names, number, 400, length))
+    assert len(numbers(stage.snapshot())) > 0.75 * len(shown)
 
 
 def test_what_python_says_of_the_memory_agrees() -> None:
