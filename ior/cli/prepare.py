@@ -33,16 +33,17 @@ def survey_named(named: str) -> PipelineSpec:
     return survey(presets.text(named), directory=Path.cwd(), label=f"preset {named}")
 
 
-def prepare(named: str, args: Namespace) -> tuple[PipelineSpec, Graph]:
+def prepare(named: str, args: Namespace, *, files: bool = True) -> tuple[PipelineSpec, Graph]:
     """Return the pipeline as the command line wants it, and its graph, checked.
 
+    With `files` it is tried whether files can be read and written.
     Raises SpecError with all findings. What only the command line made wrong is an error of
     usage (exit 2), what is wrong in the file one of the pipeline (exit 78).
     """
     written = read(named)
     spec = overrides.apply(written, args)
     try:
-        return spec, build(spec, files=True)
+        return spec, build(spec, files=files)
     except SpecError as error:
         if error.exit_code == SpecError.exit_code and spec != written and _checks(written):
             error.exit_code = UsageError.exit_code

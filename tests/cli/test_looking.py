@@ -127,6 +127,20 @@ def test_a_graph_says_how_many_calls_are_recorded(ior: Invoke, folder: Path, for
     assert "recorded" not in ior("graph", "p.toml", "--format", format_).out
 
 
+def test_a_graph_says_what_becomes_of_options(ior: Invoke, folder: Path) -> None:
+    given = ("--comm", "dd", "--min-latency", "1ms", "--where", "fd > 2", "--sample", "read=10")
+    said = ior("graph", "plain", *given).out
+    assert "├─ recorded: read 1 in 10\n" in said
+    assert '├─ in the kernel: latency >= 1ms and comm in ["dd"]\n' in said
+    assert "├─ not in the kernel: fd > 2\n" in said
+    user = ior("graph", "plain", *given, "--pairing", "user").out
+    assert "├─ not in the kernel: fd > 2 and latency >= 1ms\n" in user
+    assert "in the kernel" not in ior("graph", "plain", *given, "--no-push-down").out
+    wrong = ior("graph", "plain", "--where", "fd >")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert ior("graph", "plain", "--syscalls", "raed").code == 2
+
+
 def test_a_graph_that_does_not_check(ior: Invoke, folder: Path) -> None:
     (folder / "bad.toml").write_text(BRANCHED.replace('"narrow"]', '"narow"]'))
     result = ior("graph", "bad.toml")
