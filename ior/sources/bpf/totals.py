@@ -56,8 +56,7 @@ class Counts:
 
     def counted_only(self) -> int:
         """Return how many calls were counted and made no record."""
-        if self._loaded is None:
-            return sum(one.calls - one.recorded for one in self._final)
+        assert self._loaded is not None
         sums = [self._sums(self._loaded, slot) for slot in range(len(self.rates))]
         return sum(int(one["calls"].sum() - one["recorded"].sum()) for one in sums)
 
