@@ -85,7 +85,15 @@ class LinesControl(UIControl):
             signs = line
             line = lambda i: [(style, plain(text)) for style, text in signs(i)]  # noqa: E731 (short)
         return UIContent(
-            get_line=lambda i: list[OneStyleAndTextTuple](line(i)),
+            get_line=lambda i: list[OneStyleAndTextTuple](_unpadded(line(i))),
             line_count=count,
             show_cursor=False,
         )
+
+
+def _unpadded(line: Line) -> Line:
+    """Leave out the plain padding at the end, which costs as much to draw as any text."""
+    end = len(line)
+    while end and not line[end - 1][0] and not line[end - 1][1].strip(" "):
+        end -= 1
+    return line[:end]

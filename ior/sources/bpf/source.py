@@ -41,7 +41,8 @@ from ior.sources.bpf.totals import Counts
 # A ring with little in it is left to fill, as large batches cost less a call ...
 _FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
 _FILL_LEAST_S = 0.001
-_POLL_S = 0.1  # how often the end of a target is looked for while nothing happens
+_POLL_S = 0.1  # how often the end of a target is looked for after the last record ...
+_IDLE_S, _IDLE_POLL_S = 1.0, 0.5  # ... and how often once there was none for so long
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
 _TURN_MARGIN = records.STRIDE * 512
@@ -84,6 +85,8 @@ class BpfSource(SelectiveSource):
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
+        self._wait: anyio.CancelScope | None = None  # for a record
+        self._read_at = 0.0
 
     async def start(self, ctx: abc.Context) -> None:
         """Load, mark the target, attach.
@@ -125,7 +128,7 @@ class BpfSource(SelectiveSource):
         # Records begin and end with this map instead, for enter and exit at one instant.
         if self._stopping is None:
             self._choice.begin(self._object)
-        self._checked = time.monotonic()
+        self._checked = self._read_at = time.monotonic()
 
     def _edited(self, target: Target) -> ObjectSpec:
         try:
@@ -175,10 +178,16 @@ class BpfSource(SelectiveSource):
             return
         ring = self._rings[0]
         if not ring.pending_bytes:
-            with anyio.move_on_after(_POLL_S):
+            with anyio.move_on_after(self._poll_s()) as self._wait:
                 await anyio.wait_readable(ring.fd)
+            self._wait = None
         if self._fill_s >= _FILL_LEAST_S and 0 < ring.pending_bytes < self._busy_bytes:
             await anyio.sleep(self._fill_s)
+
+    def _poll_s(self) -> float:
+        """Return how long to wait for a record: one that ends a target mostly is its last."""
+        idle = time.monotonic() - self._read_at > _IDLE_S
+        return _IDLE_POLL_S if idle else _POLL_S
 
     def _ended(self) -> bool:
         now = time.monotonic()
@@ -192,6 +201,8 @@ class BpfSource(SelectiveSource):
         """Detach; what is in the ring is still read. May be called before `start` has finished."""
         if self._stopping is None:
             self._stopping = time.monotonic()
+            if self._wait is not None:
+                self._wait.cancel()
             self._choice.end()
             if self._object is not None:
                 self._object.detach()
@@ -244,6 +255,7 @@ class BpfSource(SelectiveSource):
         words = calls.drain_words(records.STRIDE, self.ctx.batching.max_calls, until=until)
         if not words.size:
             return None
+        self._read_at = time.monotonic()
         batch = self._batch(records.fields_of(words))
         if self._books is not None:
             self._books.read += len(batch)
