@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -255,5 +256,25 @@ def widths(count: int) -> Effect:
         assert len(set(seen)) == count
         assert seen[:2] == ["calls", "latency"]
         assert done.now == done.was
+
+    return check
+
+
+def searches_rows(done: Done) -> None:
+    assert any(line.startswith("search: ") for line in done.seat.show())
+    rows = table(done.after)[1].grid.rows
+    name = str(rows[-1][0])
+    said = done.again(f"^{re.escape(name)}$", "enter")[-2]
+    view_, layout = table(done.after)
+    assert str(layout.grid.rows[view_.cursor][0]) == name
+    assert re.match("match 1 of ", said)
+
+
+def to_match(step: int) -> Effect:
+    """Of a search that finds every row."""
+
+    def check(done: Done) -> None:
+        (was, layout), (now, _) = table(done.before), table(done.after)
+        assert now.cursor == (was.cursor + step) % len(layout.grid.rows)
 
     return check

@@ -61,6 +61,9 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (TableTab, Action.SORT): do.sorts_by_the_next_column,
     (TableTab, Action.REVERSE): do.reverses,
     (TableTab, Action.COPY): do.copies_the_row,
+    (TableTab, Action.SEARCH): do.searches_rows,
+    (TableTab, Action.NEXT_MATCH): do.to_match(1),
+    (TableTab, Action.PREVIOUS_MATCH): do.to_match(-1),
     (TableTab, Action.UP): do.rows_by(lambda _: -1),
     (TableTab, Action.DOWN): do.rows_by(lambda _: 1),
     (TableTab, Action.PAGE_UP): do.rows_by(lambda layout: -layout.page),
@@ -199,6 +202,8 @@ BEFORE: dict[tuple[type[Any] | None, Action], tuple[Any, ...]] = {
     **{(StreamTab, action): ("g",) for action in (Action.DOWN, Action.PAGE_DOWN, Action.LAST)},
     (StreamTab, Action.LEFT): ("space", "right"),
     (StreamTab, Action.RIGHT): ("space",),
+    (TableTab, Action.NEXT_MATCH): ("/", ".", "enter"),
+    (TableTab, Action.PREVIOUS_MATCH): ("/", ".", "enter"),
     (TableTab, Action.UP): ("down", "down"),
     (TableTab, Action.PAGE_UP): ("G",),
     (TableTab, Action.FIRST): ("G",),
@@ -235,9 +240,9 @@ def means_something(tab: AnyTab, action: Action) -> bool:
     moves = (Action.UP, Action.DOWN, Action.PAGE_UP, Action.PAGE_DOWN, Action.FIRST, Action.LAST)
     if action in (Action.LEFT, Action.RIGHT):
         return len(table.fields) - key_count(table.fields) > 1
-    if action in (*moves, Action.REVERSE):
+    if action in (*moves, Action.REVERSE, Action.NEXT_MATCH, Action.PREVIOUS_MATCH):
         return len(table.rows) > 1
-    return len(table.rows) > 0 or action not in (Action.DRILL, Action.COPY)
+    return len(table.rows) > 0 or action not in (Action.DRILL, Action.COPY, Action.SEARCH)
 
 
 IN_TABS = [

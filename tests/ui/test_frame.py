@@ -188,7 +188,7 @@ def test_the_rest_stands_under_the_last_visible_row() -> None:
 
 
 def test_help_names_every_key() -> None:
-    found = "\n".join(lines(running(Resized(80, 50), Action.HELP)))
+    found = "\n".join(lines(running(Resized(80, 60), Action.HELP)))
     lines_of_keys = (*TableTab.keys, *KEYS)
     assert all(key.shown in found and key.help in found for key in lines_of_keys)
 

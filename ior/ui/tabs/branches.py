@@ -19,6 +19,7 @@ from ior.ui.drawing import fitting, heading_line, in_sight, row_line
 from ior.ui.grid import Grid, Sort, arrange, bars_of
 from ior.ui.parts import Parts
 from ior.ui.sums import Sums, order, sums_of
+from ior.ui.tabs import tablesearch
 from ior.ui.tabs.abc import Size, View
 from ior.ui.tree import ROOT, Path
 from ior.ui.widgets import Line, exactly
@@ -38,6 +39,7 @@ class BranchView(View, frozen=True, kw_only=True):
     itself: bool = False  # the cursor is on what `at` holds itself
     top: int = 0
     toggled: frozenset[Path] = frozenset()  # not as they are until one opens or closes them
+    pattern: str = ""  # what is searched for
 
 
 class Branch(NamedTuple):
@@ -110,8 +112,29 @@ def line(view: BranchView, layout: Branches, row: int) -> Line:
     if at == layout.cursor and column > 0:
         styles = ("class:value", "class:value")
         return row_line(grid, cells, chosen, styles, columns, cursor=column)
-    styles = ("class:cursor", "class:cursor") if at == layout.cursor else ("class:key", "")
+    styles = ("class:match" if found(layout.lines[at], layout.parts, view) else "class:key", "")
+    if at == layout.cursor:
+        styles = ("class:cursor", "class:cursor")
     return row_line(grid, cells, chosen, styles, columns)
+
+
+def found(one: Branch, parts: Parts, view: BranchView) -> bool:
+    """Return whether a line is one that is searched for."""
+    label = "" if one.itself else parts.label(one.node, one.above)
+    return tablesearch.matches(view.pattern, (label,), (Field(parts.by, "text"),))
+
+
+def opened(view: BranchView, layout: Branches) -> list[Branch]:
+    """Return the lines that there are when everything is open."""
+    parts = layout.parts
+    toggled = frozenset[Path]() if is_open_first(parts) else wholes(parts)
+    return list(_lines(parts, layout.sums, replace(view, toggled=toggled), None))
+
+
+def wholes(parts: Parts) -> frozenset[Path]:
+    """Return the paths of everything that has parts."""
+    inner = (node for node in parts.under(ROOT) if node != ROOT and parts.kids[node])
+    return frozenset(map(parts.tree.path, inner))
 
 
 def export(layout: Branches) -> Iterator[str]:

@@ -8,19 +8,21 @@ from msgspec.structs import replace
 
 from ior.ui.drawing import column_at, in_sight
 from ior.ui.grid import Sort, cell
-from ior.ui.keys import Action, Pressed
-from ior.ui.tabs.abc import Clicked, Step, TabEvent
-from ior.ui.tabs.branches import Branches, BranchView, is_open_first
+from ior.ui.keys import Action
+from ior.ui.tabs import tablesearch
+from ior.ui.tabs.abc import Answered, Clicked, Step, TabEvent
+from ior.ui.tabs.branches import Branches, BranchView, found, is_open_first, opened, wholes
 from ior.ui.terms import NoTerm, literal, narrowed
-from ior.ui.tree import ROOT
 
 
 def step(view: BranchView, layout: Branches, event: TabEvent) -> Step | None:
     """Return what comes of an event; its view is the tree's."""
     if isinstance(event, Clicked):
         return _clicked(view, layout, event.column, event.row)
-    if not isinstance(event, Pressed):
-        return None
+    if isinstance(event, Answered):
+        return _match(0)(tablesearch.answered(view, event.text), layout)
+    if event.action in _SEARCHES:
+        return _SEARCHES[event.action](view, layout)
     if event.action is Action.DRILL:
         return _drill(view, layout)
     if event.action is Action.COPY:
@@ -113,11 +115,35 @@ def _turned(*, opens: bool) -> _Change:
 def _all(view: BranchView, layout: Branches) -> BranchView:
     """Open everything, or where everything is open close it."""
     parts = layout.parts
-    wholes = frozenset(
-        parts.tree.path(node) for node in parts.under(ROOT) if node != ROOT and parts.kids[node]
-    )
     is_open = all(one.is_open is not False for one in layout.lines)
-    return replace(view, toggled=wholes if is_open == is_open_first(parts) else frozenset())
+    return replace(view, toggled=wholes(parts) if is_open == is_open_first(parts) else frozenset())
+
+
+def _match(step: int) -> Callable[[BranchView, Branches], Step]:
+    """Go to a line that is searched for; what it is in is opened."""
+
+    def go(view: BranchView, layout: Branches) -> Step:
+        parts, lines = layout.parts, opened(view, layout)
+        shown = layout.lines[layout.cursor].path if layout.lines else ()
+        here = next((i for i, one in enumerate(lines) if one.path == shown), 0)
+
+        def to(view: BranchView, line: int) -> BranchView:
+            path = lines[line].path
+            above = {path[:length] for length in range(1, len(path))} & wholes(parts)
+            toggled = view.toggled - above if is_open_first(parts) else view.toggled | above
+            return replace(view, at=path, itself=False, toggled=toggled)
+
+        matching = [i for i, one in enumerate(lines) if found(one, parts, view)]
+        return tablesearch.gone(view, matching, here, step, to)
+
+    return go
+
+
+_SEARCHES: dict[Action, Callable[[BranchView, Branches], Step]] = {
+    Action.SEARCH: lambda view, _: tablesearch.asked(view),
+    Action.NEXT_MATCH: _match(1),
+    Action.PREVIOUS_MATCH: _match(-1),
+}
 
 
 def _sorted_by(view: BranchView, layout: Branches) -> BranchView:

@@ -11,7 +11,7 @@ from ior.stages.flamegraph import FlamegraphConfig
 from ior.ui.frames import Drawing
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import Parts
-from ior.ui.tabs.abc import Clicked, Size, Step, TabEvent
+from ior.ui.tabs.abc import Size, Step, TabEvent
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.flamemoves import FlameView
 from ior.ui.terms import NoTerm
@@ -28,6 +28,9 @@ _TAKEN = (
     Action.PAGE_DOWN,
     Action.FIRST,
     Action.LAST,
+    Action.SEARCH,
+    Action.NEXT_MATCH,
+    Action.PREVIOUS_MATCH,
 )
 
 
@@ -49,9 +52,9 @@ def lay_out(
 def step(view: FlameView, layout: Icicle, event: TabEvent) -> Step | None:
     """Return what comes of an event; its view is the flamegraph's."""
     drawing = layout.drawing
-    if isinstance(event, Clicked) or (isinstance(event, Pressed) and event.action in _TAKEN):
+    if not isinstance(event, Pressed) or event.action in _TAKEN:
         return _FLAME.reduce(view, drawing, event)
-    if not isinstance(event, Pressed) or event.action is not Action.DRILL:
+    if event.action is not Action.DRILL:
         return None
     row, k = drawing.at
     box = drawing.boxes[row][k]

@@ -28,6 +28,7 @@ from ior.ui.widgets import Line
 
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
 SHAPES: tuple[Shape, ...] = ("table", "tree", "icicle", "treemap")
+_SEARCHES = (Action.SEARCH, Action.NEXT_MATCH, Action.PREVIOUS_MATCH)
 Shape = Literal["table", "tree", "icicle", "treemap"]
 
 
@@ -146,6 +147,8 @@ class StatsTab(TableTab):
             case icicle.Icicle():
                 return _within(view, "icicle", icicle.step(view.icicle, inner, event))
             case area.Areas():
+                if isinstance(event, Pressed) and event.action in _SEARCHES:
+                    return Step(view, "a treemap is not searched: v turns to the table")
                 return _within(view, "area", area.step(view.area, inner, event))
         return super().reduce(view, layout, event)
 

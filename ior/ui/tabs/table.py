@@ -12,9 +12,10 @@ from ior.sinks.csv import quote
 from ior.snapshots import Snapshot, Table
 from ior.ui.drawing import column_at, fitting, heading_line, in_sight, row_line
 from ior.ui.grid import Grid, Sort, arrange, cell, find, key_of
-from ior.ui.keys import SCROLL, Action, Key, Pressed
+from ior.ui.keys import MATCHES, SCROLL, Action, Key
 from ior.ui.sight import Sight
-from ior.ui.tabs.abc import Clicked, Size, Step, Tab, TabEvent, View
+from ior.ui.tabs import tablesearch
+from ior.ui.tabs.abc import Answered, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.terms import NoTerm, cell_term
 from ior.ui.widgets import Line, exactly
 
@@ -28,6 +29,7 @@ class TableView(View, frozen=True, kw_only=True):
     cursor: int = 0
     anchor: tuple[Any, ...] | None = None  # the row that the cursor stays on
     top: int = 0
+    pattern: str = ""  # what is searched for
 
 
 class TableLayout(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         Key(Action.DRILL, ("enter",), "Enter", "drill in", "filter by the row, cell or part"),
         Key(Action.SORT, ("s",), "s", "sort", "sort by the next column"),
         Key(Action.REVERSE, ("S",), "S", "reverse", "reverse the order"),
+        Key(Action.SEARCH, ("/",), "/", "search", "search rows by a regular expression"),
+        *MATCHES,
         Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),
         *SCROLL,
         Key(Action.LEFT, ("left", "h"), "Left h", "", "to the cell on the left"),
@@ -93,11 +97,13 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         return _inside(view, layout), layout
 
     def reduce(self, view: TableView, layout: TableLayout, event: TabEvent) -> Step | None:
-        """Move, sort, scroll, or add what names the row under the cursor to the filter."""
+        """Move, search, sort, scroll, or add what names the row under the cursor to the filter."""
         if isinstance(event, Clicked):
             return _clicked(view, layout, event.column, event.row)
-        if not isinstance(event, Pressed):
-            return None
+        if isinstance(event, Answered):
+            return _match(0)(tablesearch.answered(view, event.text), layout)
+        if event.action in _SEARCHES:
+            return _SEARCHES[event.action](view, layout)
         if event.action is Action.COPY:
             return Step(view, copy=_row_text(layout, view.cursor))
         if event.action is Action.DRILL:
@@ -129,7 +135,10 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         if at == view.cursor and view.column > 0:
             styles = ("class:value", "class:value")
             return row_line(grid, grid.rows[at], shown, styles, columns, cursor=view.column)
-        styles = ("class:cursor", "class:cursor") if at == view.cursor else ("class:key", "")
+        found = tablesearch.matches(view.pattern, grid.rows[at], grid.table.fields)
+        styles = ("class:match" if found else "class:key", "")
+        if at == view.cursor:
+            styles = ("class:cursor", "class:cursor")
         return row_line(grid, grid.rows[at], shown, styles, columns)
 
 
@@ -187,6 +196,25 @@ def _sort(view: TableView, layout: TableLayout) -> TableView:
 
 def _reverse(view: TableView, _: TableLayout) -> TableView:
     return replace(view, sort=Sort(view.sort.field, not view.sort.reverse))
+
+
+def _match(step: int) -> Callable[[TableView, TableLayout], Step]:
+    def go(view: TableView, layout: TableLayout) -> Step:
+        def to(view: TableView, line: int) -> TableView:
+            return replace(view, cursor=line, anchor=key_of(layout.grid, line))
+
+        rows, fields = layout.grid.rows, layout.grid.table.fields
+        found = [i for i, row in enumerate(rows) if tablesearch.matches(view.pattern, row, fields)]
+        return tablesearch.gone(view, found, view.cursor, step, to)
+
+    return go
+
+
+_SEARCHES: dict[Action, Callable[[TableView, TableLayout], Step]] = {
+    Action.SEARCH: lambda view, _: tablesearch.asked(view),
+    Action.NEXT_MATCH: _match(1),
+    Action.PREVIOUS_MATCH: _match(-1),
+}
 
 
 def _row_text(layout: TableLayout, row: int) -> str:
