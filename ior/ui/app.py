@@ -340,7 +340,8 @@ class Session:
         self._errands.ended()
         said = "" if self.error is None else str(self.error) or type(self.error).__name__
         helps = () if self.run.started.is_set() else advice(self.error)
-        self.dispatch(Ended(self._picture(), said, helps))
+        status = self._command.poll() if self._command and self._command.released else None
+        self.dispatch(Ended(self._picture(), said, helps, status))
         self.dispatch(Tick(self._picture()))  # rates are of the whole run from now on
 
     def _open(self) -> None:

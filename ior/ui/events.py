@@ -69,12 +69,14 @@ class Tick(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """The run is over; the picture is the last. `error` is why it failed, "" if it did not.
 
-    `advice` are commands that help if it could not begin, each with what it is for.
+    `advice` are commands that help if it could not begin, each with what it is for. `status` is
+    the exit status of the command that was traced, 128+N for signal N, if there was one that ended.
     """
 
     picture: Picture
     error: str = ""
     advice: tuple[tuple[str, str], ...] = ()
+    status: int | None = None
 
 
 class PromptEdited(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ Every function takes the state and gives lines of exactly the terminal's width.
 
 from __future__ import annotations
 
+import signal
+
 from ior.pipeline.ledger import Ledger
 from ior.text import sanitise, width
 from ior.ui import tabline
@@ -15,7 +17,6 @@ from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_clock, format_count, format_duration, format_rate, format_size
 
 TABS_LINE = 2  # of the head
-_ENDED = "the run has ended; q leaves"
 _TITLE = 24  # cells that the title keeps
 
 
@@ -192,7 +193,18 @@ def _message(state: State) -> Line:
     if state.message is not None:
         style = "class:bad" if state.message.bad else "class:message"
         return exactly([(style, state.message.message)], state.columns)
-    return exactly([("class:message", _ENDED if state.phase is Phase.ENDED else "")], state.columns)
+    said = "" if state.phase is not Phase.ENDED else _ended(state.status or 0)
+    return exactly([("class:message", said)], state.columns)
+
+
+def _ended(status: int) -> str:
+    """Say that the run has ended, and how a command did unless well."""
+    how = ""
+    if status > 128 and status - 128 in set(signal.Signals):
+        how = f"the command was killed by {signal.Signals(status - 128).name}; "
+    elif status:
+        how = f"the command ended with {status}; "
+    return f"the run has ended; {how}q leaves"
 
 
 def _bar(state: State) -> Line:

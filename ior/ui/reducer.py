@@ -55,10 +55,10 @@ def _reduced(state: State, event: Event) -> State:
             looks: tuple[Look | None, ...] = (None,) * len(tabs)
             state = replace(state, phase=Phase.RUNNING, started_ns=now_ns)
             return replace(state, tabs=tabs, tab=0, views=views, looks=looks)
-        case Ended(picture, error, advice):
+        case Ended(picture, error, advice, status):
             phase = Phase.FAILED if error else Phase.ENDED
-            state = _seen(state, picture)
-            return replace(state, phase=phase, error=error, ended_ns=picture.now_ns, advice=advice)
+            state = replace(_seen(state, picture), status=status, advice=advice)
+            return replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
         case Pressed(action, nth):
             return _pressed(state, event, action, nth)
         case Clicked():

@@ -90,6 +90,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     picture: Picture | None = None
     started_ns: int | None = None
     ended_ns: int | None = None
+    status: int | None = None  # of the command that was traced, when it has ended
     marks: tuple[Mark, ...] = ()  # of the last second
     message: Noted | Said | None = None
     notes: tuple[Noted, ...] = ()  # the latest messages, oldest first

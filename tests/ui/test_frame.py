@@ -264,3 +264,18 @@ def test_where_there_is_no_room_for_all_places_of_a_loss_the_worst_is_named() ->
     whole, brief = (after(Resized(n, 15), shown) for n in (200, 80))
     assert "lost 1,230: kernel ring 1,200, view.out->stats 10, view.out->" in lines(whole)[1]
     assert "lost 1,230: kernel ring 1,200, 3 more  0 B/s  err 0.0 /s" in lines(brief)[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [
+        (None, ""),
+        (0, ""),
+        (3, "the command ended with 3; "),
+        (137, "the command was killed by SIGKILL; "),
+        (255, "the command ended with 255; "),
+    ],
+)
+def test_the_end_says_how_the_command_ended(status: int | None, how: str) -> None:
+    state = running(Ended(picture(1), status=status))
+    assert lines(state)[-2].rstrip() == f"the run has ended; {how}q leaves"

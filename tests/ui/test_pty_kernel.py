@@ -223,5 +223,6 @@ def test_a_command_reads_nothing_and_never_writes_over_the_screen() -> None:
         lines = pty.see("No such file")
         at = next(i for i, line in enumerate(lines) if "to stdout" in line)
         assert lines[at + 1].strip() == "to stderr"
+        pty.see("the run has ended; the command ended with 2; q leaves")
         pty.child.send("q")
         assert pty.leave() == (2, "")
