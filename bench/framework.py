@@ -2,7 +2,8 @@
 
 Nothing is traced and nothing is written, so what is left is what the graph itself costs:
 edges, books, the clock of each stage, the event loop's turns. A second part sends a hundred
-thousand small batches through the same graph and prints how much memory that leaves.
+thousand small batches through the same graph and prints how much memory that leaves. The last
+reads recordings: one of large blocks, and one of blocks of few calls, as a slow trace makes them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +25,8 @@ from ior.calls import CALLS, MAX_CALLS, Batch, Schema
 from ior.host.memory import keep_freed_memory
 from ior.pipeline.abc import Config, Node, Sink, Source
 from ior.pipeline.run import Run
+from ior.recording import Encoder
+from ior.sources.replay import Replay
 from ior.stages.filter import Filter
 from ior.testing import calls, graph
 
@@ -31,6 +35,7 @@ ROUNDS = 5
 BATCHES = 1000  # of the full size, in each round
 SMALL_BATCHES = 100_000
 SMALL = 64  # calls in each
+RECORDED, FEW = 100_000, 20  # calls, and in a block of a slow trace
 FLAT_KIB = 4 * 1024  # growth that counts as none: less than 42 bytes a batch
 
 
@@ -101,6 +106,23 @@ def pass_through(rows: int, count: int) -> Passed:
     return Passed(seconds, resident_kib() - before)
 
 
+def replayed_s(directory: str, rows: int) -> float:
+    """Return how many calls of a recording, with so many in a block, a second of the CPU reads."""
+    path = Path(directory) / f"{rows}.ior"
+    encoder, batch, count = Encoder(), made(rows)[0], RECORDED // rows
+    with path.open("wb") as file:
+        for _ in range(count):
+            file.write(encoder.batch(batch))
+        file.write(encoder.end({}))
+    nodes: Mapping[str, Node] = {"in": Replay(Replay.Config(path=str(path))), "a": Sum()}
+    run = Run(graph(nodes, {"a": "in"}))
+    begin = time.process_time()
+    ledger = anyio.run(run.run)
+    if not ledger.closed or ledger.stages["a"].consumed != count * rows:
+        raise RuntimeError(f"the books do not close: {ledger.open_because}")
+    return count * rows / (time.process_time() - begin)
+
+
 def resident_kib() -> int:
     """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
@@ -136,6 +158,11 @@ def _measure() -> None:
     )
     each_us = 1e6 * small.seconds / SMALL_BATCHES
     print(f"  a batch of {SMALL} calls takes {each_us:.0f} us on its way through the graph")
+    with tempfile.TemporaryDirectory() as directory:
+        large, few = (replayed_s(directory, rows) for rows in (MAX_CALLS, FEW))
+    print(
+        f"  recordings: {large / 1e6:.1f} M calls a second, {few / 1e6:.2f} M with {FEW} in a block"
+    )
 
 
 def print_aim(what: str, aim: str, measured: str, *, met: bool) -> None:

@@ -3,6 +3,9 @@
 Recordings serve where tracing is not possible: the sample that comes with ior, tests, a
 trace taken on another machine. A recording that is cut or damaged gives everything before
 the damage, and says where that is.
+
+A recording of few calls a second has a block for every few of them. Where they need not come at
+their times these are joined: a batch of twenty calls costs as much as one of thousands.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from ior.calls import HALVES, Batch, Schema
 from ior.errors import InputNotFound, UsageError
 from ior.pipeline.abc import Config, Context, Source
 from ior.pipeline.ledger import KERNEL
-from ior.recording import BLOCK, MAGIC, Block, BrokenRecording, Decoder, check, payload_length
+from ior.recorded import Decoder, Part
+from ior.recording import BLOCK, MAGIC, Block, BrokenRecording, check, payload_length
 
 
 class ReplayConfig(Config, frozen=True, kw_only=True):
@@ -34,8 +38,78 @@ class ReplayConfig(Config, frozen=True, kw_only=True):
     speed: float = 0.0
 
 
+class _Reader:
+    """Reads batches of at most `most` rows, or of one block, from behind the first block.
+
+    `rows` is how many there were. Where the recording is damaged it ends: `damage` says at which
+    byte, and how.
+    """
+
+    def __init__(self, file: BinaryIO, decoder: Decoder, most: int) -> None:
+        self._file, self._decoder, self._most = file, decoder, most
+        self._ahead: tuple[int, Part] | None = None  # read already, with its place
+        self._over = False
+        self.rows = 0
+        self.damage: tuple[int, BrokenRecording] | None = None
+
+    @property
+    def lost(self) -> int:
+        """The records that were lost when it was recorded, as far as that was read."""
+        end = self._decoder.end
+        return 0 if end is None else end.kernel.get("lost", 0)
+
+    def read(self) -> Batch | None:
+        """Return the next batch, None at the end."""
+        some: list[tuple[int, Part]] = []
+        rows = 0
+        while (found := self._part()) is not None:
+            part = found[1]
+            if some and (rows + part.rows > self._most or not part.goes_with(some[0][1])):
+                self._ahead = found
+                break
+            some.append(found)
+            rows += part.rows
+        batch = self._batch(some) if some else None
+        self.rows += 0 if batch is None else len(batch)
+        return batch
+
+    def _part(self) -> tuple[int, Part] | None:
+        """Return the next rows and the byte where their block begins."""
+        found, self._ahead = self._ahead, None
+        while found is None and not self._over:
+            at = self._file.tell()
+            try:
+                one = _read_block(self._file)
+                if one is None and self._decoder.end is None:
+                    raise BrokenRecording("it has no end, as after a crash of the recording ior")
+                part = None if one is None else self._decoder.part(one)
+            except BrokenRecording as error:
+                self._break(at, error)
+                break
+            self._over = one is None
+            found = None if part is None else (at, part)
+        return found
+
+    def _batch(self, some: list[tuple[int, Part]]) -> Batch | None:
+        """Return rows as one batch, those before one that is wrong if there is one."""
+        with suppress(BrokenRecording):
+            return self._decoder.batch([part for _, part in some])
+        good: list[Part] = []
+        for at, part in some:
+            try:
+                self._decoder.batch([part])
+            except BrokenRecording as error:
+                self._break(at, error)
+                break
+            good.append(part)
+        return self._decoder.batch(good) if good else None
+
+    def _break(self, at: int, error: BrokenRecording) -> None:
+        self._ahead, self._over, self.damage = None, True, (at, error)
+
+
 class Replay(Source):
-    """Gives the batches of a recording; `gives` is the schema that was recorded.
+    """Gives the rows of a recording; `gives` is the schema that was recorded.
 
     Making one reads the recording's first block and raises UsageError if it has none; that
     there is no such file is said by `start`, to which a relative path is one from the
@@ -54,7 +128,7 @@ class Replay(Source):
         with suppress(InputNotFound), _open(config.path) as file:
             self.gives = _first(file, config.path).schema
         self._file: BinaryIO | None = None
-        self._decoder: Decoder | None = None
+        self._reader: _Reader | None = None
         self._scope: anyio.CancelScope | None = None
         self._stopped = False
         self._began: tuple[int, int] | None = None  # the clock's time, the recording's
@@ -65,25 +139,25 @@ class Replay(Source):
         await super().start(ctx)
         path = str(ctx.directory / self.config.path)
         self._file = await to_thread.run_sync(_open, path)
-        self._decoder = await to_thread.run_sync(_first, self._file, path)
-        if self._decoder.schema != self.gives:
+        decoder = await to_thread.run_sync(_first, self._file, path)
+        if decoder.schema != self.gives:
             raise UsageError(
-                f"'{path}' holds {self._decoder.schema.name}, and the pipeline was checked for "
+                f"'{path}' holds {decoder.schema.name}, and the pipeline was checked for "
                 f"{self.gives.name}; give the absolute path"
             )
+        most = 1 if self.config.speed else ctx.batching.max_calls
+        self._reader = _Reader(self._file, decoder, most)
 
     async def read(self) -> Batch | None:
         """Return the next batch, at its time; None at the end, at damage, or when stopped."""
         while not self._stopped and self._file is not None:
-            batch, more = await to_thread.run_sync(self._next)
-            if batch is not None:
-                await self._wait_for(batch)
-                if self._stopped:
-                    break
+            batch = await to_thread.run_sync(self._next)
+            if batch is None:
+                break
+            await self._wait_for(batch)
+            if not self._stopped:
                 self._rows += len(batch)
                 return batch
-            if not more:
-                break
         return None
 
     def stop(self) -> None:
@@ -105,28 +179,20 @@ class Replay(Source):
     def snapshot(self) -> None:
         """Return nothing: a recording has no calls in flight, but may be asked as `bpf` is."""
 
-    def _next(self) -> tuple[Batch | None, bool]:
-        """Read one block; return its batch, if it is one, and whether more may follow."""
-        file, decoder = self._file, self._decoder
-        assert file is not None
-        assert decoder is not None
-        at = file.tell()
-        try:
-            one = _read_block(file)
-            if one is not None:
-                return decoder.block(one), True
-            if decoder.end is None:
-                raise BrokenRecording("it has no end, as after a crash of the recording ior")
-        except BrokenRecording as error:
+    def _next(self) -> Batch | None:
+        """Return the next batch; None at the end or at damage, having said what is wrong."""
+        reader = self._reader
+        assert reader is not None
+        batch = reader.read()
+        if batch is None and reader.damage is not None:
+            at, error = reader.damage
             self.ctx.warn(
                 f"'{self.config.path}' is damaged at byte {at}: {error}; "
-                f"the {decoder.rows} rows before that are replayed"
+                f"the {reader.rows} rows before that are replayed"
             )
-            return None, False
-        lost = decoder.end.kernel.get("lost", 0)
-        if lost > 0:
+        elif batch is None and (lost := reader.lost) > 0:
             self.ctx.warn(f"'{self.config.path}' lacks {lost} records, lost when it was recorded")
-        return None, False
+        return batch
 
     async def _wait_for(self, batch: Batch) -> None:
         """Wait until the recording's clock has reached the latest time in `batch`."""

@@ -20,6 +20,7 @@ from ior.names import FileState, Names
 from ior.pipeline.graph import build
 from ior.pipeline.ledger import KERNEL, Ledger, StageBooks
 from ior.pipeline.run import Run
+from ior.pipeline.settings import Batching
 from ior.pipeline.spec import parse
 from ior.recording import BLOCK, MAGIC, Encoder
 from ior.sinks.capture import Capture, CaptureConfig
@@ -61,6 +62,19 @@ def assert_equal(one: Batch, other: Batch) -> None:
             assert np.array_equal(one.names.states[mine], other.names.states[its])
 
 
+def joined(batches: list[Batch], most: int = MAX_CALLS) -> list[Batch]:
+    """Return batches as a replay joins them: neighbours of one dictionary and origin."""
+    runs: list[list[Batch]] = []
+    for batch in batches:
+        last = runs[-1] if runs else []
+        same = last and (last[0].names is batch.names and last[0].origin == batch.origin)
+        if same and sum(map(len, last)) + len(batch) <= most:
+            last.append(batch)
+        else:
+            runs.append([batch])
+    return [concat(run) for run in runs]
+
+
 def sample() -> list[Batch]:
     """Three batches over two dictionaries, with names that come in between."""
     first, second = Names(), Names()
@@ -100,19 +114,47 @@ def test_what_is_replayed_is_what_was_captured(plan, seed, schema):
             top = limits.get(column.kind, 2 ** (8 * np.dtype(column.dtype).itemsize - 1))
             shape = (rows, 5) if column.kind == "words" else rows
             columns[column.name] = random.integers(0, top, shape).astype(column.dtype)
-        batches.append(Batch(schema, columns, names, Origin("arm64", rows)))
+        batches.append(Batch(schema, columns, names, Origin("arm64", rows % 2)))
     with tempfile.NamedTemporaryFile() as file:
         file.write(encoded(batches))
         file.flush()
         warnings: list[str] = []
         got = anyio.run(replayed, file.name, warnings)
     assert not warnings
-    assert len(got) == len(batches)
-    for one, other in zip(batches, got, strict=True):
+    for one, other in zip(joined(batches), got, strict=True):
         assert_equal(one, other)
     for one, other in pairwise(got):
         if one.names is other.names:
             assert len(concat([one, other])) == len(one) + len(other)
+
+
+@pytest.mark.parametrize("most", [1, 4, 10, MAX_CALLS])
+async def test_small_batches_are_joined_where_they_need_not_wait(tmp_path, most):
+    names, other = Names(), Names()
+    sizes = [1, 2, 3, 1, 7, 12, 1, 1]
+    starts = np.cumsum([0, *sizes]).tolist()
+    parts = [
+        calls(
+            names=other if i == 5 else names,
+            seq=np.arange(start, start + size),
+            file=[f"/{start + k}" for k in range(size)],
+            filter_epoch=i // 3,
+            time_ns=[7] * size,
+        )
+        for i, (start, size) in enumerate(zip(starts, sizes, strict=False))
+    ]
+    (tmp_path / "s").write_bytes(encoded(parts))
+    for speed, expected in ((0, joined(parts, most)), (1000, parts)):
+        source = Replay(ReplayConfig(path=str(tmp_path / "s"), speed=speed))
+        ctx = context()
+        ctx.batching = Batching(max_calls=most)
+        await source.start(ctx)
+        got = [await source.read() for _ in expected]
+        assert await source.read() is None
+        assert source.books()["read"] == sum(sizes)
+        for one, two in zip(expected, got, strict=True):
+            assert_equal(one, two)
+        await source.close()
 
 
 def test_rates_are_in_the_first_block(tmp_path):
@@ -372,6 +414,21 @@ async def test_a_forged_block_of_the_right_shape_is_a_batch(tmp_path):
     assert batch["is_error"].tolist() == [True]
     assert batch["is_error"].view(np.uint8).tolist() == [1]
     assert CellWriter().lines(batch, CALLS.names)
+
+
+async def test_what_stands_before_a_forged_block_is_replayed(tmp_path):
+    def one(number: int, **values: bytes) -> tuple[bytes, bytes]:
+        columns = columns_with(seq=struct.pack("<Q", number), **values)
+        return b"B", packed(0, "x86_64", 0, 1, columns)
+
+    blocks = [NO_NAMES, one(0), one(1), one(2, file=struct.pack("<I", 9)), one(3)]
+    (tmp_path / "s").write_bytes(forged(*blocks))
+    warnings: list[str] = []
+    (batch,) = await replayed(tmp_path / "s", warnings)
+    assert batch["seq"].tolist() == [0, 1]
+    at = len(forged(*blocks[:3]))
+    (said,) = warnings
+    assert f"at byte {at}: column 'file' holds an unknown text; the 2 rows before that" in said
 
 
 async def test_a_block_that_claims_to_be_huge_is_not_read(tmp_path):

@@ -19,7 +19,8 @@ from ior.pipeline.graph import build
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.run import Run
 from ior.pipeline.spec import parse
-from ior.recording import BLOCK, MAGIC, Decoder, check, payload_length
+from ior.recorded import Decoder
+from ior.recording import BLOCK, MAGIC, check, payload_length
 from ior.stages.flamegraph import FlameSnapshot
 from ior.stages.history import HistorySnapshot
 from ior.stages.stats import StatsSnapshot

@@ -30,7 +30,8 @@ from ior.host.privileges import give_up
 from ior.pipeline.abc import Context, Node, Output, Sink, Stage
 from ior.pipeline.ledger import balance
 from ior.pipeline.running.context import NodeContext
-from ior.recording import BLOCK, MAGIC, Block, Decoder, Encoder, check, payload_length
+from ior.recorded import Decoder
+from ior.recording import BLOCK, MAGIC, Block, Encoder, check, payload_length
 from ior.snapshots import Snapshot, Table
 from ior.text import sanitise
 
