@@ -1,7 +1,9 @@
 """The line of the tabs' names, each with the key that leads there.
 
-Where they do not all have room, the space between them gives way first, then the ends of their
-names, and at last all of a name but the key. The present tab keeps its name.
+Where they do not all have room, the space between them gives way first; then they are called by
+their short names, and what has none is cut before what has one; at last all of a name goes but the
+key, unless it is that of the present tab. Otherwise names do not depend on which that is: they stay
+in their places. Of more tabs than have room for that, names are whole, and scroll.
 """
 
 from __future__ import annotations
@@ -68,23 +70,30 @@ def _wide(labels: list[_Label]) -> int:
 
 
 def _labels(state: State) -> list[_Label]:
-    """Return the names, as long as all of them have room."""
-    for labels in _ways(state):
-        if _wide(labels) <= state.columns:
-            break
-    return labels
-
-
-def _ways(state: State) -> Iterator[list[_Label]]:
-    """Yield the names in ever less room."""
+    """Return the names, as long as all of them have room; whole ones if they have none at all."""
     names = [sanitise(tab.name) for tab in state.tabs]
+    fitting = (labels for labels in _ways(state, names) if _wide(labels) <= state.columns)
+    return next(fitting, [_Label(_keyed(i, name), 0, 1) for i, name in enumerate(names)])
+
+
+def _ways(state: State, names: list[str]) -> Iterator[list[_Label]]:
+    """Yield the names in ever less room."""
     longest = max(map(width, names), default=0)
     yield [_Label(_keyed(i, name), 1, 1) for i, name in enumerate(names)]
-    for most in (*range(longest, _LEAST - 1, -1), 0):
+    yield [_Label(_keyed(i, name), 0, 1) for i, name in enumerate(names)]
+    shorter = range(longest, _LEAST - 1, -1)
+    ways = [(most, longest) for most in shorter] + [(_LEAST, most) for most in shorter]
+    for own, others in ways:
         yield [
-            _Label(_keyed(i, name if i == state.tab else _cut(name, most)), 0, 1)
-            for i, name in enumerate(names)
+            _Label(_keyed(i, _cut(tab.short or name, others if tab.short else own)), 0, 1)
+            for i, (tab, name) in enumerate(zip(state.tabs, names, strict=True))
         ]
+    keys = [_Label(_keyed(i, ""), 0, 1) for i in range(len(names))]
+    if names:
+        room = state.columns - _wide(keys)
+        name = _cut(names[state.tab], max(_LEAST, room - 1))
+        keys[state.tab] = _Label(_keyed(state.tab, name), 0, 1)
+    yield keys
 
 
 def _keyed(i: int, name: str) -> str:

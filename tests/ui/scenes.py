@@ -179,6 +179,15 @@ class Seat(Stand):
         """The lines of the body, as they were when it was last shown."""
         return body(self.state, self.cells)
 
+    @property
+    def named(self) -> str:
+        """The name of the tab that is drawn as the present one, also where it is cut."""
+        drawn = self.reversed(frame.TABS_LINE).strip().lstrip("0123456789 ")
+        tabs = self.state.tabs
+        return next(
+            t.name for t in tabs if drawn and drawn in (t.name, (t.short or t.name)[: len(drawn)])
+        )
+
     def reversed(self, row: int) -> str:
         """Return what was drawn in reversed video in a line of the terminal."""
         return "".join(cell.data for cell in self.cells[row] if cell.reverse)

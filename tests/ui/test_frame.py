@@ -196,6 +196,9 @@ def test_help_names_every_key() -> None:
 def test_the_present_tab_is_in_sight() -> None:
     names = [f"a table of some name {i}" for i in range(9)]
     state = running(Started(0, tabs(*names)), *[Action.NEXT_TAB] * 7)
+    assert " 8 a tab 9 a tab " in lines(state)[2]
+    many = [*names, *names]
+    state = running(Started(0, tabs(*many)), *[Action.PREVIOUS_TAB] * 2)
     assert names[7] in lines(state)[2]
 
 

@@ -35,7 +35,7 @@ def test_a_click_on_the_name_of_a_tab_turns_to_it(seat: Make, name: str) -> None
         column = sitting.show()[2].index(name) + 1
         sitting.show(at(column, 2))
         assert NAMES[sitting.state.tab] == name
-        assert name in sitting.reversed(2)
+        assert sitting.named == name
 
 
 def test_a_click_on_a_tab_leaves_the_help(seat: Make) -> None:

@@ -83,8 +83,10 @@ def _times(one: Batch) -> Iterator[Entry]:
         if latency == NONE_NS:
             yield Entry("returned", "never: this call does not return")
         else:
-            text = f"{when(begun + latency, offset_ns)}, after {format_duration(latency)}"
-            yield Entry("returned", f"{text} ({format_count(latency)} ns)", *_term(one, "latency"))
+            took, exactly = format_duration(latency), f"{format_count(latency)} ns"
+            text = f"{when(begun + latency, offset_ns)}, after {took}"
+            text += f" ({exactly})" if took != exactly else ""
+            yield Entry("returned", text, *_term(one, "latency"))
     if "restarts" in known and one["restarts"][0]:
         times = "once" if one["restarts"][0] == 1 else f"{one['restarts'][0]} times"
         said = f"{times} by the kernel, after a signal; the time is that of the whole call"

@@ -97,6 +97,7 @@ class Tab(ABC, Generic[V, S, L]):
     """One tab: its view V, its picture S, its layout L."""
 
     name: str
+    short: ClassVar[str] = ""  # what it is called where there is little room, "" if it is cut
     keys: ClassVar[tuple[Key, ...]] = ()
     looks: ClassVar[bool] = True  # False: whoever opens it gives the picture
     wheel: ClassVar[int] = 3  # steps up or down that a turn of the mouse's wheel is

@@ -50,6 +50,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
     """Shows a `flamegraph` node; other orders of frames are made of the retained rows."""
 
     name = "Flame"
+    short = "Flame"
     exports = "folded"
     wheel = 1
     begin = FlameView()

@@ -75,6 +75,7 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     name = "Latency"
     exports = "csv"
+    short = "Latency"
     wheel = 1
     begin = LatencyView()
     keys: ClassVar[tuple[Key, ...]] = (

@@ -41,6 +41,7 @@ class OverviewTab(Tab[OverviewView, Overview, OverviewLayout]):
 
     name = "Overview"
     exports = "csv"
+    short = "Overview"
     wheel = 1
     begin = OverviewView()
     keys: ClassVar[tuple[Key, ...]] = (

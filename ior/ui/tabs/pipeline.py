@@ -60,6 +60,7 @@ class PipelineTab(Tab[PipelineView, Picture, PipelineLayout]):
     """Shows stages and edges and, where a source knows them, the calls in flight, oldest first."""
 
     name = "Pipeline"
+    short = "Pipe"
     keys = TableTab.keys
     exports = "csv"
     begin = PipelineView()

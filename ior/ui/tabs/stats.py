@@ -194,6 +194,7 @@ class SyscallsTab(StatsTab):
     """What is asked of the kernel."""
 
     key = "syscall"
+    short = "Syscalls"
 
     def totals(self, sight: Sight) -> Totals:
         """Return what the kernel counts of syscalls that are not recorded whole."""
@@ -204,9 +205,11 @@ class FilesTab(StatsTab):
     """What is read and written."""
 
     key = "file"
+    short = "Files"
 
 
 class ProcessesTab(StatsTab):
     """Who asks."""
 
     key = "process"
+    short = "Procs"

@@ -34,6 +34,7 @@ class StreamTab(Tab[StreamView, Rows, StreamLayout]):
     """Shows the rows that the first `stream` node retains."""
 
     name = "Stream"
+    short = "Stream"
     exports = "csv"
     begin = StreamView()
     keys: ClassVar[tuple[Key, ...]] = (
