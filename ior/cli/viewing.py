@@ -75,7 +75,7 @@ def add_view(parser: ArgumentParser) -> None:
         help="take the mouse, or leave it to the terminal (default: take it)",
     )
     group.description = (
-        f"Defaults of --theme, --refresh and --mouse can be kept in ~/.config/ior/{FILE}."
+        f"~/.config/ior/{FILE} may hold defaults of --theme, --refresh and --mouse."
     )
 
 

@@ -71,7 +71,7 @@ def test_a_row_that_was_selected_stays_though_a_filter_is_added(pipeline: str) -
     with Pty(pipeline) as pty:
         pty.see("running")
         lines = pty.wait(lambda lines: calls(lines) > 5000)
-        pty.child.send(next(word for word in lines[2].split("  ") if "Stream" in word).split()[0])
+        pty.child.send(lines[2].partition(" Stream")[0][-1])
         pty.see("the latest of ")
         pty.child.send(" ")
         lines = pty.wait(lambda lines: " time " in lines[21])
