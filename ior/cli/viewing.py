@@ -74,9 +74,7 @@ def add_view(parser: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="take the mouse, or leave it to the terminal (default: take it)",
     )
-    group.description = (
-        f"~/.config/ior/{FILE} may hold defaults of --theme, --refresh and --mouse."
-    )
+    group.description = f"~/.config/ior/{FILE} may hold defaults of --theme, --refresh and --mouse."
 
 
 def check(args: Namespace) -> None:
