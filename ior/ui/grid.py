@@ -19,6 +19,7 @@ from ior.units import format_count, format_duration, format_rate, format_size
 KEY_KINDS = ("text", "int")  # the leading fields of these kinds name a row
 KEY_MIN, KEY_SHARE, SEPARATOR = 12, 0.4, 2
 _FIXED = {"duration": 10, "size": 10, "ratio": 7, "rate": 10}
+_INDENT = " ▾▸"  # of a line in a tree
 _PATHS = ("file", "old_file", "asked", "path")  # the end of these says more than the start
 
 
@@ -136,6 +137,9 @@ def cell(field: Field, value: Any) -> str:
 def padded(field: Field, value: Any, width: int) -> str:
     """Return one cell in exactly `width` terminal cells; numbers stand at the right."""
     text = cell(field, value)
+    if field.name == "directory":
+        begun = len(text) - len(text.lstrip(_INDENT))
+        return fit(text[:begun] + fit(text[begun:], width - begun, keep="end"), width)
     if field.kind == "text":
         return fit(text, width, keep="end" if field.name in _PATHS else "start")
     return fit(text.rjust(width), width)

@@ -263,6 +263,16 @@ def test_processes_by_command_control_group_and_container() -> None:
     assert any(line.startswith("▸ (no container) ") for line in found)
 
 
+def test_of_a_long_path_in_a_tree_the_end_is_seen_behind_its_indentation() -> None:
+    table = table_of("file")
+    rows = tuple((f"/one/of/{'many/' * 12}{i}/name", *row[1:]) for i, row in enumerate(table.rows))
+    state = after(Resized(60, 15), Started(0, (FilesTab("stats"),)), state=State(title="x"))
+    shown = Tick(Picture(Look(replace(table, rows=rows)), ledger(), 10**9))
+    found = lines(after(shown, Action.VIEW, Action.OPEN, state=state))
+    assert found[1].startswith("▾ …")
+    assert all(line.startswith("    ") and "/name " in line for line in found[2:6])
+
+
 def test_parents_that_go_round_in_a_circle_end() -> None:
     tasks = {10: Task(20, 0, 0, "/"), 20: Task(10, 0, 0, "/"), 21: Task(21, 0, 0, "/")}
     found = snapshot()
