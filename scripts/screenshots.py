@@ -83,7 +83,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with Pty("--demo=static", "--theme=dark", columns=COLUMNS, rows=ROWS) as pty:
         pty.wait(lambda lines: re.match(r" calls \d{2,3},\d", lines[1]) is not None)
-        names = re.findall(r"(\d) ([A-Z]\w+)  ", pty.lines[2])
+        names = re.findall(r"(\d) ([A-Z]\w+)", pty.lines[2])
         for key, name in names[: [name for _, name in names].index(LAST) + 1]:
             pty.child.send(key)
             before = pty.lines[1]
