@@ -129,9 +129,12 @@ def _filter(state: State) -> Line:
     if state.terms:
         left += [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
     if state.family:
-        left += [("class:label", " family "), ("class:value", state.family)]
+        left += [
+            ("class:label", "  family " if left else " family "),
+            ("class:value", state.family),
+        ]
     if words := state.switches.words():
-        left += [("class:label", " "), ("class:value", words)]
+        left += [("class:label", "  " if left else " "), ("class:value", words)]
     matched = state.look.matched if state.look else None
     if state.where is None or state.over is not None:  # nobody looks at the tab then
         said = ""

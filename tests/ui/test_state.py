@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from ior.host.tail import Tail
 from ior.snapshots import Field, Table
 from ior.stages.stats import Totals
 from ior.ui.events import Ended, Event, Look, Picture, PromptEdited, Resized, Started, Tick
@@ -16,8 +17,9 @@ from ior.ui.notes import ANSWER_NS, Noted, Said
 from ior.ui.reducer import MESSAGE_NS, NOTES, reduce
 from ior.ui.sight import Matched
 from ior.ui.state import Phase, State
-from ior.ui.tabs.abc import Clicked
+from ior.ui.tabs.abc import Clicked, Size
 from ior.ui.tabs.catalogue import CHAPTERS
+from ior.ui.tabs.output import OutputTab
 from ior.ui.tabs.table import TableLayout, TableView
 from ior.ui.tabs.texts import TextLayout, TextView, help_lines
 
@@ -288,6 +290,16 @@ def test_what_is_too_long_for_a_line_of_help_and_warnings_goes_on_in_the_next() 
     help_ = after(Resized(60, 15), Tick(Picture(Look(None), ledger(), 0)), Action.HELP)
     assert isinstance(help_.layout, TextLayout)
     assert max(sum(len(text) for _, text in line) for line in help_.layout.lines) <= 60
+
+
+def test_what_a_command_writes_goes_on_in_the_next_line_as_on_a_terminal() -> None:
+    tail = Tail()
+    tail.feed("two  blanks\n{}\n日本{}\nend\n".format("z" * 130, "語" * 40).encode())
+    tab = OutputTab(tail)
+    _, layout = tab.arrange(tab.begin, tab.look(None, tab.begin), Size(60, 9), None)  # type: ignore[arg-type]  # not of the run
+    parts = ["".join(text for _, text in line) for line in layout.lines]
+    assert parts[:4] == ["two  blanks", "z" * 60, "z" * 60, "z" * 10]
+    assert parts[4:] == ["日本" + "語" * 28, "語" * 12, "end"]
 
 
 def test_a_number_goes_to_its_tab_and_nowhere_where_there_is_none() -> None:

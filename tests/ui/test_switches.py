@@ -159,6 +159,7 @@ def test_brackets_step_through_the_families_that_are_on() -> None:
     filtered = running(Action.FILTER, PromptEdited("is_error"), Action.ACCEPT, Action.NEXT_FAMILY)
     assert filtered.where is not None
     assert filtered.where.source == f'(is_error) and (family == "{first}")'
+    assert any(f" is_error  family {first}" in line for line in lines(filtered))
     assert after(Action.POP, state=filtered).terms == ("is_error",)
     assert after(Action.POP, Action.POP, state=filtered).where is None
     prompt = after(Action.FILTER, state=filtered).prompt
