@@ -24,7 +24,7 @@ NAME = Question("name", "save as: ", "Enter saves the present filter; one of tha
 
 def ask(state: State) -> State:
     """Let the filter be edited."""
-    return replace(state, prompt=Prompt(FILTER, source(state)))
+    return replace(state, prompt=Prompt(FILTER, source(state)), over=None)
 
 
 def source(state: State) -> str:

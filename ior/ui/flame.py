@@ -145,29 +145,52 @@ def _where(drawing: Drawing) -> Line:
 
 
 def _numbers(drawing: Drawing) -> Line:
+    """Tell what the frame under the cursor weighs; what has no room is left out whole."""
+    columns = drawing.size.columns
+    wide = _said(_facts(drawing, " of all"), gap="  ")
+    line = wide if _width(wide) <= columns else _said(_facts(drawing, ""), gap=" ")
+    while _width(line) > columns and len(line) > 3:
+        del line[-2:]  # a label and what it is of
+    return exactly(line, columns)
+
+
+def _width(line: Line) -> int:
+    return sum(width(text) for _, text in line)
+
+
+def _said(facts: list[tuple[str, str]], *, gap: str) -> Line:
+    (value, share), *more = facts
+    line: Line = [("class:value", f" {value} "), ("", share)]
+    for label, text in more:
+        line += [("class:label", f"{gap}{label} "), ("", text)]
+    return line
+
+
+def _facts(drawing: Drawing, of_all: str) -> list[tuple[str, str]]:
+    """Return the weight and the share of the frame under the cursor, then labels with numbers."""
     row, k = drawing.at
     box = drawing.boxes[row][k]
     value, weight = drawing.value(box, drawing.weight), drawing.weight
     whole = max(1, int(drawing.tree.sums[weight][ROOT]))
     calls = drawing.value(box, "calls")
-    line: Line = [("class:value", f" {_cell(weight, value)} "), ("", f"{value / whole:.1%} of all")]
+    share = f"{value / whole:.1%}{of_all}"
     if drawing.shown.old is not None and not box.folded:
         was, now = shares(drawing, box)
-        line.append(("", f" ({100 * (now - was):+.1f} points)"))
+        share += f" ({100 * (now - was):+.1f} points)"
+    facts = [(_cell(weight, value), share)]
     if weight != "calls":
-        line += [("class:label", "  calls "), ("", format_count(calls))]
+        facts.append(("calls", format_count(calls)))
     latency = drawing.value(box, "latency")
     if weight != "latency":
-        line += [("class:label", "  latency "), ("", format_duration(latency))]
-    line += [("class:label", "  mean "), ("", format_duration(latency / max(1, calls)))]
+        facts.append(("latency", format_duration(latency)))
+    facts.append(("mean", format_duration(latency / max(1, calls))))
     if drawing.height and drawing.height != "latency":
         mean = drawing.mean(box)
         said = f"{mean:.1%}" if drawing.height == "errors" else _cell(drawing.height, mean)
-        line += [("class:label", f"  mean {drawing.height} "), ("", said)]
-    for name in ("bytes", "errors"):
-        if name != weight:
-            line += [("class:label", f"  {name} "), ("", _cell(name, drawing.value(box, name)))]
-    return exactly(line, drawing.size.columns)
+        facts.append((f"mean {drawing.height}", said))
+    others = (name for name in ("bytes", "errors") if name != weight)
+    facts += [(name, _cell(name, drawing.value(box, name))) for name in others]
+    return facts
 
 
 def _cell(weight: str, value: Any) -> str:

@@ -116,7 +116,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.HELP, ("?", "f1"), "?", "help", "show or hide the help", _READING),
     Key(Action.WARNINGS, ("w",), "w", "", "show or hide what was warned of", _READING),
     Key(Action.OUTPUT, ("O",), "O", "", "show or hide what the command writes", _READING),
-    Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything"),
+    Key(Action.FILTER, ("f",), "f", "filter", "edit the filter; empty shows everything", _READING),
     Key(Action.POP, ("backspace", "F"), "Backspace F", "", "take the last term off the filter"),
     Key(Action.SAVED, ("b",), "b", "", "saved filters: apply, save, delete", _READING),
     Key(Action.SWITCHES, ("o",), "o", "", "switch families and syscalls off and on", _READING),

@@ -307,6 +307,10 @@ def test_a_key_in_what_stands_in_a_tabs_place(
         assert kept is not None
         assert (sitting.state.over is None) == (action is OPENS[key])
         return
+    if action is Action.FILTER:
+        sitting.show(sequence(name))
+        assert (sitting.state.over, sitting.state.mode) == (None, Mode.PROMPT)
+        return
     sitting.tick()
     if action in (Action.DOWN, Action.PAGE_DOWN, Action.LAST):
         sitting.show("g")

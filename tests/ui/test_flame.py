@@ -172,6 +172,21 @@ def test_the_details_say_the_whole_frame_and_its_numbers() -> None:
     assert found[-1].startswith(" 60 27.3% of all  latency 60.0 us  mean 1.00 us")
 
 
+def test_no_number_of_the_details_is_cut_off() -> None:
+    keys = (Action.METRIC, Action.HEIGHT, Action.HEIGHT, Action.BASELINE)
+    whole = lines(showing(*keys, size=(200, 24)))[-1].split()
+    errors, of_all = [], []
+    for columns in range(40, 200):
+        said = lines(showing(*keys, size=(columns, 24)))[-1].split()
+        rest = [word for word in whole if word not in ("of", "all") or "of" in said]
+        assert said == rest[: len(said)]
+        errors.append("errors" in said)
+        of_all.append("of" in said)
+    assert errors == sorted(errors)
+    assert of_all == sorted(of_all)
+    assert errors.count(False) < of_all.count(False)
+
+
 def test_zoom_and_back_before_a_term_of_the_filter() -> None:
     state = after(Action.FILTER, PromptEdited("pid > 0"), Action.ACCEPT, state=showing())
     state = after(tick(snapshot(batch())), Action.DOWN, Action.RIGHT, Action.DRILL, state=state)

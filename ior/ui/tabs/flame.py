@@ -157,7 +157,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
     def _ask_stack(self, view: FlameView, layout: Drawing) -> Step:
         if not self._rows:
             return self._next_stack(view, layout)
-        hint = "frames from the root on: comm, path, syscall, family, pid, tid, errno or any column"
+        hint = "frames from the root on: comm path syscall family pid tid errno, any column"
         text = " ".join(layout.shown.snapshot.stack)
         return Step(view, ask=Question(STACK, "stack: ", hint, text))
 
