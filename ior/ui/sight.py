@@ -8,7 +8,7 @@ retained rows where they do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -26,10 +26,11 @@ from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
 from ior.sources.replay import Replay
 from ior.stages.flamegraph import Flamegraph
-from ior.stages.groups import Groups, can_add, can_tell
+from ior.stages.groups import can_add, can_tell
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
+from ior.ui.durations import Shown
 from ior.ui.kept import Kept
 from ior.ui.moment import Watched
 from ior.ui.notes import Noted
@@ -266,13 +267,13 @@ class Sight:
         for batch, rows in self.picked():
             yield batch if rows is None or len(rows) == len(batch) else batch.select(rows)
 
-    def once(self, key: Any, make: Callable[[], T]) -> T:
+    def once(self, key: Any, make: Callable[[], T], also: object = None) -> T:
         """Return what `make` makes of the retained rows or seconds that are chosen.
 
-        It is made again only when there are others, or others are chosen. `key` is all else
-        that it depends on.
+        It is made again only when there are others, others are chosen, or `also` is another
+        object. `key` is all else that it depends on.
         """
-        basis = (self.rows(), self._telling(), self.where, self.window)
+        basis = (self.rows(), self._telling(), self.where, self.window, also)
 
         def anew() -> tuple[T, Matched | None]:
             self.matched = None
@@ -302,16 +303,27 @@ class Sight:
                 stage.process(batch)
         return stage
 
-    def by_second(self) -> list[tuple[int, Groups]] | None:
-        """Return the seconds of the window by number, each with what the filter matches of it.
+    def everything(self) -> Shown | None:
+        """Return the seconds and the rows that the window shows, not filtered yet.
 
-        None where they do not say enough: then it is the rows that are `chosen`.
+        A window is of seconds. Without one it is all rows, and of the seconds, where these say
+        enough for the filter, those that were over when the rows began. None where only `chosen`
+        knows.
         """
-        shown = self._shown_seconds()
-        if shown is None:
-            return None
-        found = list(self._matching(second.groups for second in shown))
-        return [(second.number, groups) for second, groups in zip(shown, found, strict=True)]
+        tells, rows = self.where is None or can_tell(self.where), self.rows()
+        if self.window.span_s:
+            shown = self._shown_seconds()
+            return None if shown is None else Shown(shown, ())
+        batches = () if rows is None else rows.batches
+        number = 0 if rows is None else rows.total - sum(map(len, batches))
+        history = self.seconds() if tells and (number or not batches) else None
+        if history is None:
+            return None if rows is None else Shown((), numbered(batches, number))
+        if not batches:
+            return Shown(history.seconds, ())
+        begin = int(_ends(batches[0])[0]) // SECOND_NS + 1  # the first second with all its rows
+        before = [second for second in history.seconds if second.number < begin]
+        return Shown(before, numbered(batches, number, begin * SECOND_NS))
 
     def _telling(self) -> HistorySnapshot | None:
         """Return the seconds if a window is to be of them: they say enough."""
@@ -323,16 +335,23 @@ class Sight:
         history = self._telling()
         return None if history is None else history.within(*self.window.bounds_ns(self.latest_ns))
 
-    def _matching(self, parts: Iterable[Groups]) -> Iterator[Groups]:
-        """Yield of each part what the filter matches; in the end note how many calls that is."""
-        calls = matching = untold = 0
-        for groups in parts:
-            part, unknown = (groups, 0) if self.where is None else groups.matching(self.where)
-            yield part
-            calls += groups.calls
-            matching += part.calls
-            untold += unknown
-        self.matched = Matched(matching, calls, by_second=True, untold=untold)
+
+def numbered(batches: Sequence[Batch], number: int, begin_ns: int = 0) -> list[tuple[int, Batch]]:
+    """Return batches with the number of their first row, from the first call on that ended then.
+
+    `number` is that of the first of all rows.
+    """
+    found: list[tuple[int, Batch]] = []
+    for batch in batches:
+        inside = 0
+        if not found:
+            later = _ends(batch) >= begin_ns
+            inside = int(np.argmax(later)) if later.any() else len(batch)
+        if inside < len(batch):
+            part = batch.select(np.arange(inside, len(batch))) if inside else batch
+            found.append((number + inside, part))
+        number += len(batch)
+    return found
 
 
 def _ends(batch: Batch) -> npt.NDArray[np.int64]:

@@ -28,12 +28,14 @@ from ior.ui.durations import (
     STEPS,
     Counter,
     Durations,
+    Shown,
     of_histogram,
     of_rows,
     step_of,
 )
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
+from ior.ui.sight import numbered
 from ior.ui.state import State
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.latency import LatencyLayout, LatencyTab, LatencyView, term
@@ -90,7 +92,11 @@ def test_retained_rows_are_counted_once_and_as_all_at_once(
     for i, part in enumerate(latency):
         times = [(i * 60 + k) * SECOND for k in range(len(part))]
         stage.process(rows(part, [n // 3 for n in part], times))
-        found, whole = counter.of(stage.snapshot()), of_rows(stage.snapshot().batches)
+        kept = stage.snapshot()
+        number = kept.total - sum(map(len, kept.batches))
+        found, counted, _ = counter.of(Shown((), numbered(kept.batches, number)))
+        whole = of_rows(kept.batches)
+        assert counted == found.calls
         assert (found.calls, found.slot_ns) == (whole.calls, whole.slot_ns)
         for metric in ("latency", "gap"):
             assert found.counts(metric).tolist() == whole.counts(metric).tolist()

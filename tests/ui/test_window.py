@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from emulated import SIZES, ledger
+from hypothesis import given
+from hypothesis import strategies as st
 from scenes import wired
 from test_flame import after
 
@@ -30,7 +32,7 @@ from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.sight import Chosen, Matched, Nodes, Sight
 from ior.ui.state import State
-from ior.ui.tabs.abc import AnyTab
+from ior.ui.tabs.abc import AnyTab, Size
 from ior.ui.tabs.latency import LatencyTab, LatencyView
 from ior.ui.tabs.stats import FilesTab
 from ior.ui.trend import Trend
@@ -233,11 +235,59 @@ def test_latencies_under_a_filter_that_seconds_do_not_know_are_of_the_rows() -> 
     assert (past.calls, gone.matched) == (0, Matched(0, 50))
 
 
-def test_latencies_without_a_window_are_of_the_rows() -> None:
-    sight = sight_of(Still(50), Window())
+@pytest.mark.parametrize("where", ["", 'comm == "dd"', 'comm != "cat" and not is_error'])
+@pytest.mark.parametrize(
+    ("rows", "begin"), [(1, 100), (40, 99), (50, 98), (1999, 1), (2000, 0), (9999, 0)]
+)
+def test_latencies_without_a_window_are_of_the_rows_and_before_them_of_the_seconds(
+    rows: int, begin: int, where: str
+) -> None:
+    batches = timed()
+    sight = sight_of(Still(rows, batches), Window(), where)
     found = LatencyTab("stats").look(sight, LatencyView())
     assert found is not None
-    assert (found.calls, sight.matched) == (50, None)
+    slots = SECOND // found.slot_ns
+    assert slots == (1 if begin else 10)
+    for metric in ("latency", "gap"):
+        expected = counted(batches, range(100), where, metric)
+        heat = found.heat[metric]
+        first = -len(heat) % slots  # the last slot is that of the last call
+        whole = np.pad(heat, ((0, first), (0, 0))).reshape(-1, slots, STEPS).sum(axis=1)
+        assert whole.tolist() == expected
+        assert found.counts(metric).tolist() == [sum(step) for step in zip(*expected, strict=True)]
+    of = [int(compile_filter(where)(b).sum()) if where else len(b) for b in batches]
+    assert (found.calls, found.by_second) == (sum(of), sum(of[:begin]))
+    matched = Matched(sum(of), 2000, by_second=begin > 0)
+    assert sight.matched == (matched if where else None)
+
+
+def test_a_filter_that_seconds_do_not_know_is_of_the_rows_alone() -> None:
+    sight = sight_of(Still(50), Window(), "latency >= 500ns")
+    found = LatencyTab("stats").look(sight, LatencyView())
+    assert found is not None
+    assert (found.calls, found.by_second, sight.matched) == (25, 0, Matched(25, 50))
+
+
+TIMES = st.tuples(st.integers(0, 2 * SECOND), st.integers(-1, 2 * SECOND))
+
+
+@given(st.lists(st.lists(TIMES, min_size=1, max_size=5), min_size=1, max_size=8), st.integers(1, 9))
+def test_of_rows_and_seconds_each_call_is_counted_once(
+    parts: list[list[tuple[int, int]]], rows: int
+) -> None:
+    batches, now = [], 2 * SECOND
+    for part in parts:
+        returned = now + np.cumsum([step for step, _ in part])
+        now, latency = int(returned[-1]), [latency for _, latency in part]
+        batches.append(calls(time_ns=returned - np.maximum(latency, 0), latency_ns=latency))
+    found = LatencyTab("stats").look(sight_of(Still(rows, batches), Window()), LatencyView())
+    assert found is not None
+    total = sum(map(len, parts))
+    assert found.calls == total
+    timed_ = sum(latency >= 0 for part in parts for _, latency in part)
+    assert found.latency.sum() == found.heat["latency"].sum() == timed_
+    if total <= rows:
+        assert found.by_second == 0
 
 
 def test_going_back_and_forward_arrives_where_it_began() -> None:
@@ -297,6 +347,25 @@ def test_the_screen_says_which_window_and_of_what_it_is_made() -> None:
     assert "/file9" in found[5]
     assert "10 /s" in found[5]
     assert "rows 1:39" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        (10_000, 200, "1,000 calls in 99.1 s, 1 s a cell, rows"),
+        (500, 200, "1,000 calls in 100 s, 1 s a cell, rows for 48.1 s, before that by the second"),
+        (500, 80, "1,000 in 100 s, rows 48.1 s"),
+        (10_000, 80, "1,000 calls in 99.1 s, rows"),
+    ],
+)
+def test_the_heading_says_what_is_rows(rows: int, columns: int, said: str) -> None:
+    sight, tab = sight_of(Still(rows), Window()), LatencyTab("stats")
+    found = tab.look(sight, LatencyView())
+    assert found is not None
+    view, shown = tab.arrange(tab.begin, found, Size(columns, 20), None)
+    line = "".join(text for _, text in tab.line(view, shown, 0))
+    assert line.rstrip().endswith(said)
+    assert width(line) == columns
 
 
 def test_the_screen_says_of_what_latencies_are_made() -> None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream
+from ior.text import width
 from ior.ui.bars import bar, shade, shaded
 from ior.ui.durations import (
     EDGES,
@@ -24,10 +25,9 @@ from ior.ui.durations import (
     Ints,
     of_histogram,
     of_rows,
-    of_seconds,
 )
 from ior.ui.keys import SCROLL, Action, Key, Pressed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.sight import Matched, Nodes, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_count
@@ -71,7 +71,10 @@ class LatencyLayout(msgspec.Struct, frozen=True, eq=False):
 
 
 class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
-    """Shows the retained rows, of a window the seconds; without any, the histogram of `stats`."""
+    """Shows the retained rows and the seconds before them, of a window the seconds.
+
+    Without either it is the histogram of `stats`.
+    """
 
     name = "Latency"
     exports = "csv"
@@ -97,7 +100,9 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def look(self, sight: Sight, view: LatencyView) -> Durations | None:  # noqa: ARG002 (any will do)
         """Return the calls by duration."""
-        made = sight.once(LatencyTab, lambda: self._of_calls(sight))
+        # The seconds go on with the rows; where there are no rows they are all there is.
+        also = None if sight.rows() is not None else sight.seconds()
+        made = sight.once(LatencyTab, lambda: self._of_calls(sight), also)
         if made is not None:
             return made
         found = None if self._stats is None else sight.answer(self._stats)
@@ -105,12 +110,14 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def _of_calls(self, sight: Sight) -> Durations | None:
         """Count the calls that are chosen; None where neither seconds nor rows are there."""
-        seconds, retained = sight.by_second(), sight.rows()
-        if seconds is not None:
-            return of_seconds(seconds)
-        if retained is not None and sight.where is None and not sight.window.span_s:
-            return self._counter.of(retained)
-        return None if retained is None else of_rows(sight.chosen())
+        shown = sight.everything()
+        if shown is None:
+            return None if sight.rows() is None else of_rows(sight.chosen())
+        found, whole, untold = self._counter.of(shown, sight.where)
+        if sight.where is not None or sight.window.span_s:
+            by_second = len(shown.seconds) > 0 or sight.window.span_s > 0
+            sight.matched = Matched(found.calls, whole, by_second=by_second, untold=untold)
+        return found
 
     def arrange(
         self,
@@ -229,15 +236,32 @@ def _heading(view: LatencyView, layout: LatencyLayout) -> Line:
     for metric in shown:
         here = "class:heading.sorted" if metric == view.metric else style
         line += [(style, " "), (here, metric.ljust(wide)), (style, " ")]
-    slots = len(seen.heat[view.metric])
-    said = f"{format_count(seen.calls)} calls"
-    if slots:
-        slot_s = seen.slot_ns / 10**9
-        said += f" in {slots * slot_s:.4g} s"
-        said += f", {layout.per_column * slot_s:g} s a cell" if layout.columns >= 50 else ""
-    elif seen.calls:
-        said += ", no retained rows"
+    room = layout.size.columns - sum(width(text) for _, text in line) - 2
+    ways = _said(seen, layout, len(seen.heat[view.metric]))
+    said = next((way for way in ways if width(way) <= room), ways[-1])
     return spread(line, [(style, f" {said} ")], layout.size.columns, style)
+
+
+def _said(seen: Durations, layout: LatencyLayout, slots: int) -> tuple[str, ...]:
+    """Say how many calls there are, of which time, and what of it is rows; ever shorter."""
+    count = format_count(seen.calls)
+    if not slots:
+        return (f"{count} calls, no retained rows" if seen.calls else f"{count} calls",)
+    slot_s = seen.slot_ns / 10**9
+    span = f"in {slots * slot_s:.4g} s"
+    cell = f", {layout.per_column * slot_s:g} s a cell" if layout.columns >= 50 else ""
+    what, brief = "rows", "rows"
+    if seen.by_second == seen.calls:
+        what, brief = "added up by the second", "by second"
+    elif seen.by_second:
+        rows = f"{seen.rows_ns / 10**9:.4g} s"
+        what, brief = f"rows for {rows}, before that by the second", f"rows {rows}"
+    return (
+        f"{count} calls {span}{cell}, {what}",
+        f"{count} calls {span}, {what}",
+        f"{count} calls {span}, {brief}",
+        f"{count} {span}, {brief}",
+    )
 
 
 def _step(view: LatencyView, layout: LatencyLayout, step: int) -> Line:
