@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -205,8 +206,14 @@ def _processes(table: Table, by: str) -> Iterable[Path]:
 
 
 def _descents(named: Mapping[int, str], tasks: Mapping[int, Task]) -> Iterable[Path]:
-    """Yield the way to each process from the first of its parents that is in the table."""
+    """Yield the way to each process from the first of its parents that is in the table.
+
+    A parent that is not, as it made no call, is a whole if it is that of several processes.
+    """
     found: dict[int, Path] = {}
+    unseen = Counter(
+        tasks[pid].ppid for pid in named if pid in tasks and tasks[pid].ppid not in named
+    )
     for pid in named:
         way = [pid]
         while way[-1] not in found:
@@ -214,10 +221,13 @@ def _descents(named: Mapping[int, str], tasks: Mapping[int, Task]) -> Iterable[P
             if task is None or task.ppid not in named or task.ppid in way:
                 break
             way.append(task.ppid)
-        above = found.get(way[-1])
+        first = tasks.get(way[-1])
+        above: Path = ()
+        if first is not None and first.ppid and unseen[first.ppid] > 1:
+            above = (f"{first.ppid} (no calls here)",)
         for one in reversed(way):
             if one not in found:
-                found[one] = (*(above or ()), named[one])
+                found[one] = (*above, named[one])
             above = found[one]
         yield found[pid]
 

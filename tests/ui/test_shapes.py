@@ -254,6 +254,23 @@ def test_children_stand_under_their_parents_open_from_the_start() -> None:
     assert state.terms == ("pid in [10, 20, 21, 22]",)
 
 
+def test_a_parent_without_a_call_of_its_own_holds_its_children_together() -> None:
+    table = table_of("process")
+    row = table.rows[0]
+    parents = {10: 1, 11: 10, 20: 7, 21: 7, 22: 21, 30: 8, 40: 0, 41: 0}
+    tasks = {pid: Task(ppid, 0, 1, "/") for pid, ppid in parents.items()}
+    rows = tuple((pid, "sh", *row[2:]) for pid in parents)
+    parts = parts_of("process", "parent", replace(table, rows=rows, tasks=tasks))
+    found = {parts.tree.path(parts.node[i]) for i in range(len(rows))}
+    seven = "7 (no calls here)"
+    assert found == {
+        *(("10 sh",), ("10 sh", "11 sh"), ("30 sh",), ("40 sh",), ("41 sh",)),
+        *((seven, "20 sh"), (seven, "21 sh"), (seven, "21 sh", "22 sh")),
+    }
+    (whole,) = (node for node in parts.kids[ROOT] if parts.tree.name[node] == seven)
+    assert parts.term(whole) == "pid in [20, 21, 22]"
+
+
 def test_processes_by_command_control_group_and_container() -> None:
     found = lines(showing("process", Action.GROUP, Action.GROUP))
     assert found[0].split()[0] == "cgroup"
