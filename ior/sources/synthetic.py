@@ -195,6 +195,8 @@ class Synthetic(Source):
             ),
             "cpu": thread % 4,
         }
+        seeks = np.flatnonzero(model.seeks[habit])
+        made["ret"][seeks] = made["args"][seeks, model.word["offset"][habit[seeks]]]
         first = np.flatnonzero(np.diff(thread, prepend=-1))
         fresh = np.zeros(_BLOCK, np.bool_)
         fresh[first] = True

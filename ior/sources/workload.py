@@ -208,6 +208,7 @@ class Model:
             for name in ("requested_bytes", "offset", "call_flags")
         }
         self.word["call_flags"][~self.opens] = -1
+        self.seeks = np.array([call.name == "lseek" for call in calls])
 
     def arguments(self, rng: np.random.Generator, habit: Array, ret: Array) -> Array:
         """Return the argument words of calls, shape (n, 5): how much, where, and how to open."""

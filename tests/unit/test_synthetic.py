@@ -221,12 +221,16 @@ def test_what_is_asked_for_fits_what_is_done() -> None:
     halves = anyio.run(lambda: read(VirtualClock(1000), calls=20_000, split=0.2))
     pair = Pair(PairConfig())
     anyio.run(pair.start, context())
-    checked = 0
+    checked = sought = 0
     for batch in (found["out"] for found in map(pair.process, halves) if "out" in found):
         asked, moved = batch["requested_bytes"], batch["bytes"]
         assert (moved <= np.where(asked < 0, moved, asked)).all()
         assert (asked[moved > 0] > 0).all()
         flags = zip(batch.text("syscall"), decode.texts(batch, "call_flags"), strict=True)
         assert {flag for call, flag in flags if call == "openat"} == {"O_RDONLY|O_CLOEXEC"}
+        seeks = batch.select(np.flatnonzero(np.array(batch.text("syscall")) == "lseek"))
+        assert (seeks["ret"] == seeks["offset"]).all()
+        sought += len(seeks)
         checked += len(batch)
     assert checked == 20_000
+    assert sought > 100
