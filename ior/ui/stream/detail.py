@@ -28,7 +28,7 @@ _PLAIN = (
     *("comm", "pid", "tid", "ppid", "uid", "container", "cgroup"),
 )
 """Columns that are shown as the list shows them, in this order."""
-_SAYS_NOTHING = {("filter_epoch", "0")}  # nothing was selected while it ran
+_SAYS_NOTHING = {("filter_epoch", "0"), ("filter_epoch", "1")}  # the selection at the start
 _ELSEWHERE = {
     *("seq", "time_ns", "latency_ns", "gap_ns", "restarts", "ret", "errno", "is_error"),
     *("syscall", "family"),
