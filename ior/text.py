@@ -121,11 +121,12 @@ def width(text: str) -> int:
     return sum(max(0, wcwidth(character)) for character in text)
 
 
-def fit(text: str, cells: int, *, keep: Literal["start", "end"] = "start") -> str:
+def fit(text: str, cells: int, *, keep: Literal["start", "end", "ends"] = "start") -> str:
     """Return `text` sanitised and in exactly `cells` terminal cells.
 
-    A shorter text is padded on the right; of a longer one `keep` says which end stays, and
-    `…` marks the other. Where a wide character does not fit at the edge, a blank does.
+    A shorter text is padded on the right; of a longer one `keep` says which end stays, or that
+    half of each does, and `…` marks what is left out. Where a wide character does not fit at the
+    edge, a blank does.
     """
     text = sanitise(text)
     wide = width(text)
@@ -133,7 +134,8 @@ def fit(text: str, cells: int, *, keep: Literal["start", "end"] = "start") -> st
         return text + " " * (cells - wide)
     if cells <= 0:
         return ""
-    kept = _head(text, cells - 1) + _CUT if keep == "start" else _CUT + _tail(text, cells - 1)
+    first = {"start": cells - 1, "end": 0, "ends": cells // 2}[keep]
+    kept = _head(text, first) + _CUT + _tail(text, cells - 1 - first)
     return kept + " " * (cells - width(kept))
 
 

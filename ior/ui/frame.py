@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 
 from ior.pipeline.ledger import Ledger
-from ior.text import sanitise, width
+from ior.text import fit, sanitise, width
 from ior.ui import tabline
 from ior.ui.keybar import words
 from ior.ui.keys import Action
@@ -18,6 +18,7 @@ from ior.units import format_clock, format_count, format_duration, format_rate, 
 
 TABS_LINE = 2  # of the head
 _TITLE = 24  # cells that the title keeps
+_TERMS = 12  # and the terms of the filter
 
 
 def losses(ledger: Ledger) -> list[tuple[str, int]]:
@@ -125,16 +126,13 @@ def _places(lost: list[tuple[str, int]], *, brief: bool) -> str:
 
 def _filter(state: State) -> Line:
     """Say what is shown, and what is switched off."""
-    left: Line = []
-    if state.terms:
-        left += [("class:label", " filter "), ("class:value", " › ".join(state.terms))]
+    beside: Line = []
     if state.family:
-        left += [
-            ("class:label", "  family " if left else " family "),
-            ("class:value", state.family),
-        ]
+        gap = "  " if state.terms else " "
+        beside += [("class:label", f"{gap}family "), ("class:value", state.family)]
     if words := state.switches.words():
-        left += [("class:label", "  " if left else " "), ("class:value", words)]
+        gap = "  " if state.terms or beside else " "
+        beside += [("class:label", gap), ("class:value", words)]
     matched = state.look.matched if state.look else None
     if state.where is None or state.over is not None:  # nobody looks at the tab then
         said = ""
@@ -145,7 +143,12 @@ def _filter(state: State) -> Line:
         said += " calls match " if matched.by_second else " retained rows match "
         if matched.untold:
             said = f" {format_count(matched.untold)} calls cannot be told;{said}"
-    return spread(left, [("class:value", said)], state.columns)
+    left: Line = [("class:label", " filter ")] if state.terms else []
+    if state.terms:
+        terms, others = sanitise(" › ".join(state.terms)), [*left, *beside, ("", said)]
+        room = max(_TERMS, state.columns - sum(width(text) for _, text in others))
+        left.append(("class:value", fit(terms, min(width(terms), room), keep="ends")))
+    return spread([*left, *beside], [("class:value", said)], state.columns)
 
 
 def _window(state: State) -> Line:

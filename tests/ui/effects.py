@@ -204,7 +204,7 @@ def drills_into_the_row(done: Done) -> None:
     assert len(done.after.terms) == 1
     assert str(cell) in done.after.terms[0]
     lines = done.seat.show()
-    assert lines[3].startswith(f" filter {done.after.terms[0][:20]}")
+    assert lines[3].startswith(f" filter {done.after.terms[0][:15]}")
     assert " of 8,000 retained rows match" in lines[3] or "not applied here" in lines[3]
 
 

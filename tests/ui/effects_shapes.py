@@ -116,7 +116,7 @@ def filters_by_the_cell(done: Done) -> None:
     layout = tree(done.before)
     part = layout.parts.term(layout.lines[layout.cursor].node)
     assert done.after.terms == (f"{part} and is_error",)
-    assert done.seat.show()[3].startswith(f" filter {part[:20]}")
+    assert done.seat.show()[3].startswith(f" filter {part[:15]}")
     done.again("backspace")
     assert done.after.terms == ()
     done.again("g", *["left"] * 20, "enter")

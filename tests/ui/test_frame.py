@@ -26,6 +26,7 @@ from ior.ui.sight import Matched
 from ior.ui.state import State
 from ior.ui.tabs.catalogue import documentation
 from ior.ui.tabs.table import TableTab
+from ior.ui.terms import joined
 from ior.ui.widgets import Line, LinesControl, exactly, spread
 
 
@@ -200,6 +201,16 @@ def test_the_present_tab_is_in_sight() -> None:
     many = [*names, *names]
     state = running(Started(0, tabs(*many)), *[Action.PREVIOUS_TAB] * 2)
     assert names[7] in lines(state)[2]
+
+
+def test_of_a_long_filter_both_ends_are_seen_and_what_stands_beside_it() -> None:
+    terms = (f'path under "/{"directory/" * 9}"', "is_error and latency >= 1ms")
+    state = replace(running(), terms=terms, family="FS", where=joined(terms))
+    state = after(tick(table(3), matched=Matched(7, 1000)), state=state)
+    line = lines(state)[3]
+    assert line.startswith(' filter path under "')
+    assert "latency >= 1ms  family FS" in line
+    assert line.endswith(" 7 of 1,000 retained rows match ")
 
 
 def test_nothing_yet_is_said() -> None:

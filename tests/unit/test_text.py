@@ -121,7 +121,12 @@ def test_fit_cuts_and_pads(text: str, cells: int, start: str, end: str) -> None:
     assert fit(text, cells, keep="end") == end
 
 
-@given(TEXTS, st.integers(0, 20), st.sampled_from(["start", "end"]))
+def test_fit_keeps_both_ends() -> None:
+    found = [fit("abcdefg", cells, keep="ends") for cells in (7, 6, 5, 2, 1)]
+    assert found == ["abcdefg", "abc…fg", "ab…fg", "a…", "…"]
+
+
+@given(TEXTS, st.integers(0, 20), st.sampled_from(["start", "end", "ends"]))
 def test_fit_keeps_columns_straight(text: str, cells: int, keep: str) -> None:
     shown = fit(text, cells, keep=keep)  # type: ignore[arg-type]
     assert width(shown) == cells
