@@ -11,6 +11,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Attrs, default_ui_style, merge_styles
+from ptys import Pty
 from scenes import Seat
 
 from ior.ui.style import CLASSES, fitting, theme
@@ -140,3 +141,30 @@ def test_every_theme_has_what_says_more_than_colours() -> None:
 def test_every_class_that_the_views_use_has_a_colour_in_the_same_themes() -> None:
     assert CLASSES["dark"].keys() == CLASSES["light"].keys()
     assert CLASSES["16"].keys() <= CLASSES["dark"].keys()
+
+
+@pytest.mark.timeout(60)
+def test_the_theme_of_the_file_is_drawn_in_and_a_broken_file_is_said_before_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = tmp_path / "ior/view.toml"
+    file.parent.mkdir()
+    found = []
+    for text in ("", 'theme = "none"\n'):
+        file.write_text(text, encoding="ascii")
+        with Pty("--demo") as pty:
+            pty.see("running")
+            pty.child.send("q")
+            assert pty.leave() == (0, "")
+            found.append(b";38;5;" in pty.sent)
+    assert found == [True, False]
+    file.write_text("theme = 3\n", encoding="ascii")
+    with Pty("--demo") as pty:
+        code, said = pty.leave()
+    assert code == 78
+    assert "'theme' is 3; it takes" in " ".join(said.split())
+    assert b"\x1b[?1049h" not in pty.sent
