@@ -6,8 +6,6 @@ left, where one reads first, and a screen of few rows cuts the leaves and not th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,6 +16,7 @@ from ior.text import fit, sanitise, width
 from ior.ui.frames import Drawing
 from ior.ui.grid import cell
 from ior.ui.icicle import Box, place
+from ior.ui.patterns import matcher
 from ior.ui.shading import legend, shares, style_of
 from ior.ui.tree import ROOT
 from ior.ui.widgets import Line, exactly, spread
@@ -50,11 +49,6 @@ def _most(drawing: Drawing) -> float:
     """Return the greatest mean of the frames; of the root only where there is nothing else."""
     rows = drawing.boxes[1:] or drawing.boxes
     return max(drawing.mean(box) for row in rows for box in row)
-
-
-def matcher(pattern: str) -> Callable[[str], object]:
-    """Return what searches a text; case matters where the pattern has a capital."""
-    return re.compile(pattern, 0 if pattern != pattern.lower() else re.IGNORECASE).search
 
 
 def drawn(drawing: Drawing, colour: str, top: int, row: int) -> Line:

@@ -19,8 +19,8 @@ from ior.stages.stream import Stream, StreamConfig
 from ior.tasks import Task
 from ior.testing import calls
 from ior.ui.events import PromptEdited
-from ior.ui.flame import matcher
 from ior.ui.keys import Action
+from ior.ui.patterns import matcher
 from ior.ui.state import State
 from ior.ui.stream.rows import Part, Rows
 from ior.ui.stream.search import Pattern

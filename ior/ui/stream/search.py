@@ -9,7 +9,6 @@ whatever number of rows it stands in.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +21,7 @@ from ior import decode, kinds, syscalls
 from ior.calls import Batch
 from ior.names import Names
 from ior.tasks import task_of
-from ior.ui.flame import matcher
+from ior.ui.patterns import matcher
 from ior.ui.stream.rows import Ints, Rows
 
 Bools = npt.NDArray[np.bool_]
@@ -272,5 +271,4 @@ class Found(msgspec.Struct, frozen=True, eq=False):
 
 def compiled(text: str) -> Pattern | None:
     """Return the pattern of a text, None for an empty one. Raises re.error."""
-    re.compile(text)
-    return Pattern(text) if text else None
+    return Pattern(text) if matcher(text) and text else None

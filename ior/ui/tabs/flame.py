@@ -13,9 +13,10 @@ from ior.errors import SpecError
 from ior.sinks.folded import escape_frame
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig, FlameSnapshot
 from ior.stages.stream import Stream
-from ior.ui.flame import draw, drawn, matcher
+from ior.ui.flame import draw, drawn
 from ior.ui.frames import Drawing, Shown, Zoom
 from ior.ui.keys import MATCHES, Action, Key, Pressed
+from ior.ui.patterns import TOO_SLOW, typed
 from ior.ui.sight import Nodes, Sight
 from ior.ui.tabs.abc import (
     Answered,
@@ -188,16 +189,14 @@ def _stacked(view: FlameView, layout: Drawing, stack: tuple[str, ...]) -> Step:
 
 
 def _searched(view: FlameView, layout: Drawing, text: str) -> Step:
-    try:
-        re.compile(text)
-    except re.error as error:
-        at = error.pos or 0
-        raise WrongAnswer(f"no regular expression: {error.msg}", at, at + 1) from None
+    search = typed(text)
     view = replace(view, pattern=text)
     if not text:
         return Step(view)
     tree = layout.tree
-    found, _ = tree.covered(matcher(text))
+    found, _ = tree.covered(search)
+    if search.slow:
+        raise WrongAnswer(TOO_SLOW)
     shown = [box.node for row in layout.boxes for box in row if not box.folded and found[box.node]]
     if not found.any():
         return Step(view, f"no frame matches {text}")

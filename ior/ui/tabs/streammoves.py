@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import msgspec
@@ -10,6 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from ior.ui.keys import Action
+from ior.ui.patterns import TOO_SLOW, typed
 from ior.ui.stream.columns import objection
 from ior.ui.stream.listing import Listing, page
 from ior.ui.stream.page import Page
@@ -163,15 +163,14 @@ def ask(view: StreamView) -> Step:
 
 def searched(view: StreamView, layout: StreamLayout, text: str) -> Step:
     """Go to the nearest row that matches. Raises WrongAnswer for what is no expression."""
-    try:
-        pattern = compiled(text)
-    except re.error as error:
-        at = error.pos or 0
-        raise WrongAnswer(f"no regular expression: {error.msg}", at, at + 1) from None
+    typed(text)
+    pattern = compiled(text)
     view = replace(view, pattern=pattern)
     if pattern is None:
         return Step(view)
     found = pattern.find(layout.rows)
+    if pattern.search.slow:
+        raise WrongAnswer(TOO_SLOW)
     row = found.nearest(layout.here)
     if row is None:
         return Step(view, f"no row matches {text}")

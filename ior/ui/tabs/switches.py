@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ior.text import fit
 from ior.ui.keys import SCROLL, Action, Key, Pressed
+from ior.ui.patterns import compiled, typed
 from ior.ui.periods import Period, filtered, lines
 from ior.ui.sight import Sight
 from ior.ui.switches import Switches, families
@@ -23,7 +24,6 @@ from ior.ui.tabs.abc import (
     Tab,
     TabEvent,
     View,
-    WrongAnswer,
 )
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count
@@ -167,17 +167,13 @@ class SwitchesTab(Tab[SwitchesView, Counted, SwitchesLayout]):
 
 
 def _checked(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        at = error.pos or 0
-        raise WrongAnswer(f"no regular expression: {error.msg}", at, at + 1) from None
+    typed(text)
     return text
 
 
 def _rows(view: SwitchesView) -> tuple[Row, ...]:
     if view.pattern:
-        wanted = re.compile(view.pattern, re.IGNORECASE)
+        wanted = compiled(view.pattern, re.IGNORECASE)
         found = [(n, f) for f, some in families().items() for n in some if wanted.search(n)]
         return tuple(Row(name, frozenset({name}), 0, family) for name, family in sorted(found))
     rows: list[Row] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,16 +9,11 @@ from msgspec.structs import replace
 
 from ior.snapshots import Field
 from ior.ui.grid import KEY_KINDS
+from ior.ui.patterns import TOO_SLOW, matcher, typed
 from ior.ui.tabs.abc import Question, Step, WrongAnswer
 from ior.units import format_count
 
 HINT = "a regular expression, in any case if it has no capital; empty ends the search"
-
-
-@functools.lru_cache(8)
-def matcher(pattern: str) -> Callable[[str], object]:
-    """Return what searches a text; case matters where the pattern has a capital."""
-    return re.compile(pattern, 0 if pattern != pattern.lower() else re.IGNORECASE).search
 
 
 def matches(pattern: str, row: Sequence[Any], fields: Sequence[Field]) -> bool:
@@ -39,11 +32,7 @@ def asked(view: Any) -> Step:
 
 def answered(view: Any, text: str) -> Any:
     """Return the view with another expression. Raises WrongAnswer for one that is no good."""
-    try:
-        matcher(text)
-    except re.error as error:
-        at = error.pos or 0
-        raise WrongAnswer(f"no regular expression: {error.msg}", at, at + 1) from None
+    typed(text)
     return replace(view, pattern=text)
 
 
@@ -52,10 +41,13 @@ def gone(
 ) -> Step:
     """Go to the next or previous of the lines `found`, or with 0 to one from `here` on.
 
-    Beyond the last comes the first. `to` puts the cursor on a line.
+    Beyond the last comes the first. `to` puts the cursor on a line. Raises WrongAnswer for an
+    expression that takes too long.
     """
     if not view.pattern:
         return Step(view, "search with /" if step else "")
+    if matcher(view.pattern).slow and not step:
+        raise WrongAnswer(TOO_SLOW)
     if not found:
         return Step(view, f"no row matches {view.pattern}")
     if step < 0:
