@@ -8,6 +8,7 @@ in their places. Of more tabs than have room for that, names are whole, and scro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import msgspec
@@ -41,7 +42,7 @@ def line(state: State) -> Line:
         style = "class:tab.here" if i == state.tab else "class:tab"
         text = f"{' ' * label.before}{label.text}{' ' * label.before}"
         drawn += [(style, text), ("", " " * (label.after - label.before))]
-    return exactly(drawn, state.columns)
+    return exactly(drawn, state.columns, "class:tab")  # the mouse knows only cells that are drawn
 
 
 def tab_at(state: State, column: int) -> int | None:
@@ -70,13 +71,26 @@ def _wide(labels: list[_Label]) -> int:
 
 
 def _labels(state: State) -> list[_Label]:
+    names = tuple((tab.name, tab.short) for tab in state.tabs)
+    return _placed(names, state.tab, state.columns)
+
+
+@functools.lru_cache(16)
+def _placed(tabs: tuple[tuple[str, str], ...], at: int, columns: int) -> list[_Label]:
     """Return the names, as long as all of them have room; whole ones if they have none at all."""
-    names = [sanitise(tab.name) for tab in state.tabs]
-    fitting = (labels for labels in _ways(state, names) if _wide(labels) <= state.columns)
-    return next(fitting, [_Label(_keyed(i, name), 0, 1) for i, name in enumerate(names)])
+    names = [sanitise(name) for name, _ in tabs]
+    for labels in _ways(names, [short for _, short in tabs]):
+        if _wide(labels) <= columns:
+            return labels
+    keys = [_Label(_keyed(i, ""), 0, 1) for i in range(len(names))]
+    room = columns - _wide(keys)
+    if room <= _LEAST:
+        return [_Label(_keyed(i, name), 0, 1) for i, name in enumerate(names)]
+    keys[at] = _Label(_keyed(at, _cut(names[at], room - 1)), 0, 1)
+    return keys
 
 
-def _ways(state: State, names: list[str]) -> Iterator[list[_Label]]:
+def _ways(names: list[str], shorts: list[str]) -> Iterator[list[_Label]]:
     """Yield the names in ever less room."""
     longest = max(map(width, names), default=0)
     yield [_Label(_keyed(i, name), 1, 1) for i, name in enumerate(names)]
@@ -85,15 +99,9 @@ def _ways(state: State, names: list[str]) -> Iterator[list[_Label]]:
     ways = [(most, longest) for most in shorter] + [(_LEAST, most) for most in shorter]
     for own, others in ways:
         yield [
-            _Label(_keyed(i, _cut(tab.short or name, others if tab.short else own)), 0, 1)
-            for i, (tab, name) in enumerate(zip(state.tabs, names, strict=True))
+            _Label(_keyed(i, _cut(short or name, others if short else own)), 0, 1)
+            for i, (name, short) in enumerate(zip(names, shorts, strict=True))
         ]
-    keys = [_Label(_keyed(i, ""), 0, 1) for i in range(len(names))]
-    if names:
-        room = state.columns - _wide(keys)
-        name = _cut(names[state.tab], max(_LEAST, room - 1))
-        keys[state.tab] = _Label(_keyed(state.tab, name), 0, 1)
-    yield keys
 
 
 def _keyed(i: int, name: str) -> str:
