@@ -1,8 +1,9 @@
 """Measure what each stage that a live view looks at costs a call, beside each other.
 
-The calls are those of the synthetic source, which has many files and processes. What counts is
-the ratio: `history` must not be the stage that sets the pace, so it may cost no more than twice
-what `stats` does, and `stream` less: it copies rows.
+The calls are those of the synthetic source, which has many files and processes. What a batch adds
+up to by group, if many of its calls are alike, is shared by all stages but `stream`, and stands by
+itself. What counts is the ratio: `history` must not be the stage that sets the pace, so it may cost
+no more than twice what `stats` does, and `stream` less: it copies rows.
 
 Then a look back at five minutes of them, second by second: what it takes to add all of it up, and
 what it takes with what the looks before have left, four times a second while calls go on.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio
 import numpy as np
@@ -25,6 +26,7 @@ from ior.host.memory import keep_freed_memory
 from ior.pipeline.abc import Stage
 from ior.sources.synthetic import Synthetic
 from ior.stages.flamegraph import Flamegraph
+from ior.stages.grouped import grouped
 from ior.stages.history import SECOND_NS, History
 from ior.stages.pair import Pair, PairConfig
 from ior.stages.stats import Stats
@@ -33,6 +35,7 @@ from ior.testing import context
 from ior.ui.lookback import Lookback
 
 AIM = 2  # times what `stats` costs
+SHARED = "by group"
 RATE = 1e6  # calls a second that must leave time to spare
 ROUNDS = 5
 SPAN_S, LOOKS = 300, 40  # of a window, and at it
@@ -72,12 +75,20 @@ def stages() -> dict[str, Stage]:
     }
 
 
-def each_ns(stage: Stage, batches: list[Batch]) -> float:
-    """Return nanoseconds a call that a stage takes."""
-    begin = time.perf_counter()
+def costs_ns(batches: list[Batch]) -> dict[str, float]:
+    """Return nanoseconds a call that each stage takes, batch by batch in turn as in a graph."""
+    nodes = stages()
+    works: dict[str, Callable[[Batch], object]] = {SHARED: grouped}
+    works |= {name: node.process for name, node in nodes.items()}
+    spent = dict.fromkeys(works, 0.0)
     for batch in batches:
-        stage.process(batch)
-    return (time.perf_counter() - begin) * 1e9 / sum(map(len, batches))
+        fresh = batch.with_columns({})  # nobody has added it up yet
+        for name, work in works.items():
+            begin = time.perf_counter()
+            work(fresh)
+            spent[name] += time.perf_counter() - begin
+    calls = sum(map(len, batches))
+    return {name: seconds * 1e9 / calls for name, seconds in spent.items()}
 
 
 def second(batch: Batch, number: int, quarter: int) -> Batch:
@@ -127,11 +138,8 @@ def main() -> None:
 
 
 def _measure(batches: list[Batch]) -> None:
-    costs: dict[str, list[float]] = {name: [] for name in stages()}
-    for _ in range(ROUNDS):
-        for name, stage in stages().items():
-            costs[name].append(each_ns(stage, batches))
-    middle = {name: statistics.median(found) for name, found in costs.items()}
+    rounds = [costs_ns(batches) for _ in range(ROUNDS)]
+    middle = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     print("Stages of the live view: nanoseconds a call, on one core")
     for name, cost in middle.items():
         print(f"  {name:<12} {cost:6.0f}   {cost / middle['stats']:.2f} times stats")

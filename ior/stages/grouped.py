@@ -1,9 +1,9 @@
 """A batch added up by group, once for all stages that add up calls.
 
 The tables, the flamegraph and the history of one graph look at the same batches, and most calls of
-a batch have most in common with others of it. So rows are put in order of their groups, which costs
-a radix sort of 16 bits, and summed group by group; every stage then adds up groups, which are few,
-and not rows.
+a large batch have most in common with others of it. So rows are put in order of their groups, which
+costs a radix sort of 16 bits, and summed group by group; every stage then adds up groups, which are
+few, and not rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ior.calls import CALLS, Array, Batch, Schema
-from ior.histogram import bucket_of
+from ior.histogram import BUCKETS, bucket_of
 from ior.stages.groups import KEYS, LEVELS, NO_BOUNDS, SUMS, Groups, Spread
 
 NEEDS: Final = ("time_ns", "gap_ns", "latency_ns", "bytes", *LEVELS, "is_error")
@@ -26,15 +26,20 @@ _KEYED: Final = (*LEVELS, "is_error")
 _WORD_BITS: Final = 64
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 _TOP: Final = np.uint64(48)
-_DENSE: Final = 4  # cells a row: that many are counted faster than the rows are sorted
+_DENSE: Final = 4  # cells a row: with more, values are not counted but handed on one by one
+SAMPLE: Final = 1024  # rows of which half must be alike
+SMALL: Final = 2048  # rows of a batch that are added up one by one as fast
 
 
 def grouped(batch: Batch) -> Groups | None:
     """Return the calls of a batch by group, in order of first appearance.
 
-    Made once for all who ask, None for rows without a column that it takes. A group may occur
-    more than once. `keys` has the column `task` as well: that of the group's last call.
+    Made once for all who ask. None where it does not pay, as the batch is small or few of its calls
+    are alike, and for rows without a column that it takes. A group may occur more than once. `keys`
+    has the column `task` as well: that of the group's last call.
     """
+    if len(batch) < SMALL:
+        return None
     groups: Groups | None = batch.once(_added_up)
     return groups
 
@@ -42,7 +47,10 @@ def grouped(batch: Batch) -> Groups | None:
 def _added_up(batch: Batch) -> Groups | None:
     if batch.schema is not CALLS and not set(NEEDS).issubset(batch.schema.names):
         return None
-    order, starts = _runs([batch[name] for name in _KEYED], len(batch))
+    runs = _runs([batch[name] for name in _KEYED], len(batch))
+    if runs is None:
+        return None
+    order, starts = runs
     ends = np.append(starts[1:], len(order))
     first, last = order[starts], order[ends - 1]
     by_first = np.argsort(first)
@@ -58,7 +66,7 @@ def _added_up(batch: Batch) -> Groups | None:
     assert len(sums) == len(SUMS)
     bounds = np.array([_least(latency, starts), np.maximum.reduceat(latency, starts)])
     enter, spent = batch["time_ns"].view(np.int64), batch["latency_ns"]
-    returned = enter + (spent if sums[0].sum() == sums[2].sum() else np.maximum(spent, 0))
+    returned = enter + (spent if timed is calls else np.maximum(spent, 0))
     return Groups(
         _keys(batch, first[by_first], last[by_first]),
         sums,
@@ -69,11 +77,11 @@ def _added_up(batch: Batch) -> Groups | None:
     )
 
 
-def _runs(columns: list[Array], rows: int) -> tuple[Array, Array]:
+def _runs(columns: list[Array], rows: int) -> tuple[Array, Array] | None:
     """Return an order in which equal rows stand together, and where each run begins.
 
     Within a run it is the order of the batch. Rows that differ share a 16-bit key now and then:
-    these may be cut into more runs than there are groups.
+    these may be cut into more runs than there are groups. None where there are too many to pay.
     """
     words, bits = _packed(columns)
     if not words:
@@ -85,6 +93,10 @@ def _runs(columns: list[Array], rows: int) -> tuple[Array, Array]:
         for word in words[1:]:
             mixed = (mixed ^ word) * _SPREAD
         short = (mixed >> _TOP).astype(np.uint16)
+    if short.itemsize > 1:
+        sample = short[:: max(rows // SAMPLE, 1)]
+        if len(np.unique(sample)) > SAMPLE // 2:
+            return None
     order = np.argsort(short, kind="stable")  # by radix for 8 and 16 bits
     begins = np.zeros(rows, np.bool_)
     begins[0] = True
@@ -137,14 +149,15 @@ def _spread(numbers: Array, groups: int, values: Array) -> Spread:
         some = values >= 0
         numbers, values = numbers[some], values[some]
     buckets = bucket_of(values)
-    low = int(buckets.min(initial=0))
-    width = int(buckets.max(initial=0)) - low + 1
+    low = int(buckets.min(initial=BUCKETS))
+    width = max(int(buckets.max(initial=0)) - low + 1, 1)
     if groups * width > _DENSE * len(values):
         counts = np.ones(len(values), np.uint32)
         return Spread(numbers.astype(np.uint32), buckets.astype(np.uint16), counts)
     cells = numbers * width
     cells += buckets
-    counted = np.bincount(cells - low)
+    cells -= low
+    counted = np.bincount(cells)
     used = np.flatnonzero(counted)
     number, bucket = np.divmod(used, width)
     return Spread(
@@ -155,8 +168,9 @@ def _spread(numbers: Array, groups: int, values: Array) -> Spread:
 
 
 def _keys(batch: Batch, first: Array, last: Array) -> Batch:
+    """Return what the groups are of which these rows are the first and the last."""
     columns: dict[str, Any] = {name: batch[name][first] for name in _KEYED}
-    columns["folded"] = np.zeros(len(first), np.uint8)
+    columns["folded"] = np.zeros(len(columns["comm"]), np.uint8)
     if "task" in batch.schema.names:
         columns["task"] = batch["task"][last]
     return Batch(_SCHEMA, columns, batch.names, batch.origin)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ior.calls import Array, Batch, Origin
-from ior.histogram import Histograms
+from ior.histogram import Histograms, bucket_of
 from ior.names import Names
+from ior.stages.grouped import grouped
 from ior.stages.groups import (
     KEYS,
     LEVELS,
@@ -22,7 +23,9 @@ from ior.stages.groups import (
     keys_of,
     no_bounds,
 )
-from ior.stages.keys import Combinations
+from ior.stages.keys import Combinations, Numbers
+
+_ONE = np.int64(1)
 
 
 class Grouping:
@@ -44,20 +47,50 @@ class Grouping:
         self._first_ns, self._last_ns = NO_BOUNDS[0], 0
         self._other = names.intern(OTHER)
 
-    def add(self, groups: Groups) -> None:
-        """Count calls of the same host, in order of first appearance."""
-        keys = groups.keys
-        numbers = self._fine.resolve(keys, lambda rows: self._place(keys, rows))
+    def add(self, batch: Batch) -> None:
+        """Count the calls of a batch of the same host."""
+        groups = grouped(batch)
+        if groups is not None:
+            self._add(groups)
+            return
+        numbers = self._resolved(batch)
+        calls, size, timed, latency, gapped, gap = self._sums
+        np.add.at(calls, numbers, _ONE)
+        np.add.at(size, numbers, batch["bytes"])
+        rows, values = _present(numbers, batch["latency_ns"])
+        np.add.at(timed, rows, _ONE)
+        np.add.at(latency, rows, values)
+        np.minimum.at(self._bounds[0], rows, values)
+        np.maximum.at(self._bounds[1], rows, values)
+        self._latency.add(rows, bucket_of(values))
+        rows, values = _present(numbers, batch["gap_ns"])
+        np.add.at(gapped, rows, _ONE)
+        np.add.at(gap, rows, values)
+        self._gap.add(rows, bucket_of(values))
+        enter = batch["time_ns"].view(np.int64)
+        returned = int((enter + np.maximum(batch["latency_ns"], 0)).max())
+        self._extend(int(enter.min()), returned)
+
+    def _resolved(self, batch: Batch) -> Numbers:
+        """Return the number of each row's group; there is room for all."""
+        numbers = self._fine.resolve(batch, lambda rows: self._place(batch, rows))
         if len(self._numbers) > self._sums.shape[1]:
             self._grow(max(len(self._numbers), 2 * self._sums.shape[1], 64))
+        return numbers
+
+    def _extend(self, first_ns: int, last_ns: int) -> None:
+        self._first_ns = min(self._first_ns, first_ns)
+        self._last_ns = max(self._last_ns, last_ns)
+
+    def _add(self, groups: Groups) -> None:
+        numbers = self._resolved(groups.keys)
         for total, values in zip(self._sums, groups.sums, strict=True):
             np.add.at(total, numbers, values)
         np.minimum.at(self._bounds[0], numbers, groups.bounds[0])
         np.maximum.at(self._bounds[1], numbers, groups.bounds[1])
         for histograms, spread in ((self._latency, groups.latency), (self._gap, groups.gap)):
             histograms.add(numbers[spread.groups], spread.buckets, spread.counts)
-        self._first_ns = min(self._first_ns, groups.first_ns)
-        self._last_ns = max(self._last_ns, groups.last_ns)
+        self._extend(groups.first_ns, groups.last_ns)
 
     def _grow(self, room: int) -> None:
         added = room - self._sums.shape[1]
@@ -112,6 +145,12 @@ class Grouping:
             (_spread(self._latency), _spread(self._gap)),
             (self._first_ns, self._last_ns),
         )
+
+
+def _present(numbers: Numbers, values: Array) -> tuple[Numbers, Array]:
+    """Leave out the calls that have no such duration (-1)."""
+    kept = values >= 0
+    return (numbers, values) if kept.all() else (numbers[kept], values[kept])
 
 
 def _spread(histograms: Histograms) -> Spread:

@@ -18,9 +18,9 @@ from ior.calls import Batch, Origin, Schema
 from ior.names import Names
 from ior.pipeline.abc import Config, Stage
 from ior.snapshots import Field, Table
-from ior.stages.grouped import NEEDS, grouped
+from ior.stages.grouped import grouped
 from ior.stages.grouping import Grouping
-from ior.stages.groups import TEXTS, Groups
+from ior.stages.groups import LEVELS, TEXTS, Groups
 
 SECOND_NS = 1_000_000_000
 _SHOWN = 20  # rows of the table
@@ -90,7 +90,7 @@ class History(Stage):
     """
 
     takes: ClassVar[Schema | None] = None
-    needs = NEEDS
+    needs = ("time_ns", "gap_ns", "latency_ns", "bytes", *LEVELS)
     gives: ClassVar[Mapping[str, Schema]] = {}
     Config = HistoryConfig
 
@@ -109,31 +109,27 @@ class History(Stage):
         if not len(batch):
             return
         self._last = None
-        whole = self._grouped(batch)
-        if whole.last_ns // SECOND_NS <= self._number:
-            self._add(whole, self._number)
+        groups = grouped(batch)
+        if groups is not None and groups.last_ns // SECOND_NS <= self._number:
+            self._add(batch, self._number)
             return
         returned = batch["time_ns"].view(np.int64) + np.maximum(batch["latency_ns"], 0)
+        if int(returned.max()) // SECOND_NS <= self._number:
+            self._add(batch, self._number)
+            return
         numbers = np.maximum(np.maximum.accumulate(returned) // SECOND_NS, self._number)
         edges = np.flatnonzero(np.diff(numbers)) + 1
         if not len(edges):
-            self._add(whole, int(numbers[0]))
+            self._add(batch, int(numbers[0]))
             return
         for rows in np.split(np.arange(len(batch)), edges):
-            self._add(self._grouped(batch.select(rows)), int(numbers[rows[0]]))
+            self._add(batch.select(rows), int(numbers[rows[0]]))
 
-    @staticmethod
-    def _grouped(batch: Batch) -> Groups:
-        groups = grouped(batch)
-        assert groups is not None  # `needs` has what that takes
-        return groups
-
-    def _add(self, part: Groups, number: int) -> None:
-        origin = part.keys.origin
-        if self._open is None or number != self._number or self._open.origin != origin:
+    def _add(self, part: Batch, number: int) -> None:
+        if self._open is None or number != self._number or self._open.origin != part.origin:
             self._seal()
             self._number = number
-            self._open = self._begun(origin)
+            self._open = self._begun(part.origin)
         self._open.add(part)
 
     def _begun(self, origin: Origin) -> Grouping:

@@ -23,6 +23,8 @@ from ior.stages.flamegraph import (
 from ior.stages.stats import Stats, StatsConfig
 from ior.testing.batches import calls
 
+pytestmark = pytest.mark.usefixtures("added_up")
+
 ORDERS = ["comm", "pid", "tid", "syscall", "family", "path", "errno"]
 CALL = st.fixed_dictionaries(
     {

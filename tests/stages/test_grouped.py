@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from ior.calls import CALLS, Batch, Column, Schema
 from ior.histogram import bucket_of
 from ior.names import Names
+from ior.stages import grouped as module
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
-from ior.stages.grouped import NEEDS, grouped
+from ior.stages.grouped import NEEDS, SAMPLE, SMALL, grouped
 from ior.stages.groups import LEVELS, Spread
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.tasks import Task
 from ior.testing.batches import calls
+
+pytestmark = pytest.mark.usefixtures("by_group")
 
 SECOND = 1_000_000_000
 CALL = st.fixed_dictionaries(
@@ -172,6 +175,26 @@ def test_a_process_has_the_command_and_the_task_of_its_latest_call() -> None:
     snapshot = stats.snapshot()
     assert [row[:3] for row in snapshot.by["process"].rows] == [(3, "sh", 5)]
     assert snapshot.tasks[3].uid == 8
+
+
+@pytest.mark.parametrize(
+    ("whole", "pays"),
+    [
+        (calls(rows=SMALL - 1), False),
+        (calls(rows=SMALL), True),
+        (many(16384, pid=100, file=3), True),
+        (many(16384, pid=30_000), False),
+        (many(SMALL, pid=100), True),
+        (many(SMALL, pid=30_000), False),
+    ],
+    ids=["small", "one group", "hundreds", "hardly alike", "just large", "large, hardly alike"],
+)
+def test_it_is_done_where_it_pays(
+    whole: Batch, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL", SMALL)
+    monkeypatch.setattr(module, "SAMPLE", SAMPLE)
+    assert (grouped(whole) is not None) == pays
 
 
 def test_rows_without_a_column_that_groups_take_have_none() -> None:

@@ -19,6 +19,8 @@ from ior.stages.sliding import Sliding
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.testing.batches import calls
 
+pytestmark = pytest.mark.usefixtures("added_up")
+
 CALL = st.fixed_dictionaries(
     {
         "syscall": st.sampled_from(["read", "write", "openat", "exit_group"]),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from ior.names import Names
 from ior.stages.by import OTHER
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.testing.batches import calls
+
+pytestmark = pytest.mark.usefixtures("added_up")
 
 FILES = ["", "/dev/zero", "/dev/null", "/etc/passwd", "pipe:[7]", "/tmp/ä"]
 CALL = st.fixed_dictionaries(
