@@ -248,5 +248,6 @@ def _advice(state: State, row: int) -> Line:
 
 def _notice(state: State, row: int) -> Line:
     """Return one line of what a terminal shows that is too small for more."""
-    said = (f"ior needs {MIN_COLUMNS}x{MIN_ROWS}", "q quits")
+    leaves = "q quits" if state.prompt is None else "Ctrl-C quits"
+    said = (f"ior needs {MIN_COLUMNS}x{MIN_ROWS}", leaves)
     return exactly([("", said[row] if row < len(said) else "")], state.columns)

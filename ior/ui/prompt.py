@@ -21,6 +21,7 @@ from ior.ui.keys import Action
 from ior.ui.state import State
 
 _MENU_ROWS, _WIDEST = 8, 50
+_ONE_LINE = str.maketrans("\n\r", "  ")
 
 Values = Callable[[str], Sequence[str]]
 """The values of a field that are worth proposing."""
@@ -32,10 +33,10 @@ class Prompt:
     def __init__(
         self, state: Callable[[], State], values: Values, edited: Callable[[str], None]
     ) -> None:
-        self._proposer = _Proposer(values)
+        self._proposer, self._edited = _Proposer(values), edited
         self._buffer = Buffer(
             multiline=False,
-            on_text_changed=lambda buffer: edited(buffer.text),
+            on_text_changed=self._changed,
             completer=self._proposer,
             complete_while_typing=Condition(lambda: _is_filter(state())),
         )
@@ -43,6 +44,14 @@ class Prompt:
         self.window = Window(control, height=1, style="class:prompt")
         menu = CompletionsMenu(max_height=_MENU_ROWS, scroll_offset=1)
         self.menu = Float(menu, xcursor=True, bottom=0)  # what is under the line can be read
+
+    def _changed(self, buffer: Buffer) -> None:
+        """Tell the text; of what was pasted all lines stand on the only one that there is."""
+        text = buffer.text.translate(_ONE_LINE)
+        if text != buffer.text:
+            buffer.set_document(Document(text, buffer.cursor_position))  # which is told
+        else:
+            self._edited(text)
 
     def begin(self, state: State) -> None:
         """Put the text of a new question on the line."""

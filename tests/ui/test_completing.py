@@ -111,6 +111,16 @@ def test_tab_goes_through_the_proposals_and_enter_applies() -> None:
     assert typist.state.terms == ('comm == "nginx"',)
 
 
+def test_what_is_pasted_stands_on_one_line() -> None:
+    typist = Typist((80, 24))
+    pasted = "\x1b[200~is_error\r\nand pid > 1\n\x1b[201~"
+    lines = typist.types(("f", "filter: "), (pasted, "is_error"))
+    assert shown(typist.state).split() == ["is_error", "and", "pid", ">", "1"]
+    assert any(line.startswith("filter: is_error and pid > 1") for line in lines)
+    typist.types(("\r", " filter is_error and pid > 1"))
+    assert typist.state.terms == ("is_error and pid > 1",)
+
+
 def test_a_path_is_completed_part_by_part() -> None:
     typist = Typist((80, 24))
     typist.types(

@@ -293,3 +293,9 @@ def test_where_there_is_no_room_for_all_places_of_a_loss_the_worst_is_named() ->
 def test_the_end_says_how_the_command_ended(status: int | None, how: str) -> None:
     state = running(Ended(picture(1), status=status))
     assert lines(state)[-2].rstrip() == f"the run has ended; {how}q leaves"
+
+
+def test_a_small_terminal_says_how_to_leave_a_prompt_too() -> None:
+    small = running(Resized(20, 5))
+    assert "q quits" in lines(small)[1]
+    assert "Ctrl-C quits" in lines(after(Action.FILTER, state=small))[1]
