@@ -19,7 +19,7 @@ from ior.host import cgroups
 
 pytestmark = pytest.mark.kernel
 
-PLACES = ("a", "a/b", "a/b/c", "ab", "b")
+PLACES = ("a", "a/b", "a/b/c", "ab", "b", "ba")
 
 IN_PLACES = r"""
 /* A process in each of the groups that the arguments name, below the first; one moves on. */
@@ -77,11 +77,14 @@ def named(where: str, places: Path) -> str:
         ('cgroup == "G/a/b"', {"/a/b"}),
         pytest.param(
             'not cgroup under "G/a/b" and syscall == read',
-            {"", "/a", "/ab", "/b"},
+            {"", "/a", "/ab", "/b", "/ba"},
             marks=pytest.mark.core,
         ),
         ('cgroup in ["G/ab", "G/a/b/c"] or cgroup == "/"', {"", "/ab", "/a/b/c"}),
-        ('cgroup under "G/" and not cgroup under "G/a/b" and cgroup != "G/b"', {"/a", "/ab"}),
+        (
+            'cgroup under "G/" and not cgroup under "G/a/b" and cgroup != "G/b"',
+            {"/a", "/ab", "/ba"},
+        ),
         ('cgroup under "G/a/b" or cgroup == "G/a/"', {"/a/b", "/a/b/c"}),
     ],
 )
@@ -102,6 +105,7 @@ def test_a_filter_of_groups_is_the_same_in_the_kernel(
     }
     assert ("/" in {row["cgroup"] for row in rows}) == ("" in seen)
     assert both.kernel["filtered_in_kernel"] > 20
+    assert both.ledger.stages["pushed-where"].filtered == 0, "none is left to the stage"
     assert len({row["cgroup_id"] for row in both.plain.rows()}) == len(seen)
 
 
