@@ -7,7 +7,7 @@ the groups that may have lost one they are looked for again among the seconds th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,17 +24,29 @@ from ior.stages.groups import (
     keys_of,
     no_bounds,
 )
-from ior.stages.history import Second
 from ior.stages.keys import Combinations, Numbers
 
 _CELLS = 1 << 20  # of histograms, that are put in order at one time
+_PLACE_BITS = 20
 _LEAST = 4096  # groups that may have gone before what is left is numbered anew
+
+
+class Summed(Protocol):
+    """Calls that were added up, such as those of a second; later ones have greater numbers."""
+
+    @property
+    def number(self) -> int:
+        """Return the number."""
+
+    @property
+    def groups(self) -> Groups:
+        """Return the calls by group, fewer than 2^20."""
 
 
 class _Part(NamedTuple):
     """A second that is in the sums: its groups that were chosen, by our numbers."""
 
-    second: Second
+    second: Summed
     numbers: Numbers
     bounds: Array
     calls: int  # of all its groups
@@ -106,6 +118,7 @@ class Sliding:
         self._columns: dict[str, Array] = {}  # of the keys, by number
         self._sums = np.zeros((len(SUMS), 0), np.int64)
         self._bounds = no_bounds(0)
+        self._seen = np.zeros(0, np.int64)  # where the last call of each group stands
         self._latency = _Cells()
         self._gaps = np.zeros(BUCKETS, np.int64)  # of all groups, by bucket
         self._groups: Groups | None = None
@@ -130,7 +143,7 @@ class Sliding:
         """The calls that have forgotten what the filter asks for."""
         return sum(part.untold for part in self._parts.values())
 
-    def turn(self, seconds: Sequence[Second]) -> None:
+    def turn(self, seconds: Sequence[Summed]) -> None:
         """Become the sum of these seconds. Raises ValueError for those of different hosts."""
         if any(not are_alike(second.groups, seconds[0].groups) for second in seconds):
             raise ValueError("seconds of different hosts or names have no one sum")
@@ -153,12 +166,15 @@ class Sliding:
     def _chosen(self, groups: Groups) -> tuple[Groups, int]:
         return (groups, 0) if self._where is None else groups.matching(self._where)
 
-    def _add(self, second: Second) -> None:
+    def _add(self, second: Summed) -> None:
         groups, untold = self._chosen(second.groups)
         numbers = self._stacks.resolve(groups.keys, lambda rows: self._number(groups.keys, rows))
         for total, values in zip(self._sums, groups.sums, strict=True):
             np.add.at(total, numbers, values)
         self._extend(numbers, groups.bounds)
+        order = np.arange(len(groups)) if groups.by_last is None else groups.by_last
+        place = (second.number << _PLACE_BITS) + np.arange(len(groups))
+        np.maximum.at(self._seen, numbers[order], place)
         self._latency.add(numbers, groups.latency, 1)
         np.add.at(self._gaps, groups.gap.buckets, groups.gap.counts.astype(np.int64))
         calls, matching = second.groups.calls, groups.calls
@@ -173,6 +189,7 @@ class Sliding:
             added = max(self._used, 2 * room, 1024) - room
             self._sums = np.hstack([self._sums, np.zeros((len(SUMS), added), np.int64)])
             self._bounds = np.hstack([self._bounds, no_bounds(added)])
+            self._seen = np.append(self._seen, np.zeros(added, np.int64))
             for name in MADE_OF:
                 known = self._columns.get(name, keys[name][:0])
                 self._columns[name] = np.concatenate([known, np.zeros(added, known.dtype)])
@@ -222,14 +239,25 @@ class Sliding:
                 keys_of(columns, keys.names, keys.origin),
                 self._sums[:, : self._used][:, live],
                 self._bounds[:, : self._used][:, live],
-                (self._latency.spread(numbers), self._gap()),
+                (self._latency.spread(numbers), _under_one(self._gaps)),
                 (first_ns, last_ns),
+                by_last=np.argsort(self._seen[: self._used][live]),
             )
         return self._groups
 
-    def _gap(self) -> Spread:
-        used = np.flatnonzero(self._gaps)
-        return Spread(np.zeros(len(used), np.uint32), used.astype(np.uint16), self._gaps[used])
+
+def gathered(groups: Groups) -> Groups:
+    """Return the same with all gaps in the histogram of the first group, as in sums."""
+    gaps = np.bincount(groups.gap.buckets, groups.gap.counts, BUCKETS).astype(np.int64)
+    spreads, span = (groups.latency, _under_one(gaps)), (groups.first_ns, groups.last_ns)
+    by_last = groups.by_last
+    return Groups(groups.keys, groups.sums, groups.bounds, spreads, span, by_last=by_last)
+
+
+def _under_one(counts: Array) -> Spread:
+    """Return counts by bucket as those of one group."""
+    used = np.flatnonzero(counts)
+    return Spread(np.zeros(len(used), np.uint32), used.astype(np.uint16), counts[used])
 
 
 def since(now: Groups, before: Groups) -> Groups | None:

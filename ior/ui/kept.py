@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from ior.ui.chunks import Chunks
 from ior.ui.lookback import Lookback
 
 T = TypeVar("T")
@@ -25,11 +26,12 @@ class Made(NamedTuple):
 class Kept:
     """What was made of one basis: all that it depends on besides its key.
 
-    `lookback` keeps what was added up of seconds, of which the next look needs most again.
+    `lookback` and `chunks` keep what was added up of seconds and of rows, of which the next look
+    needs most again.
     """
 
     def __init__(self) -> None:
-        self.lookback = Lookback()
+        self.lookback, self.chunks = Lookback(), Chunks()
         self._basis: tuple[Any, ...] = ()
         self._made: list[Made] = []
         self._used = False
@@ -57,3 +59,4 @@ class Kept:
             self._basis, self._made = (), []
         self._used = False
         self.lookback.looked()
+        self.chunks.looked()

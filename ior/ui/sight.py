@@ -34,6 +34,7 @@ from ior.ui.durations import Shown
 from ior.ui.kept import Kept
 from ior.ui.moment import Watched
 from ior.ui.notes import Noted
+from ior.ui.spans import chunks_of, ends, numbered, within
 from ior.ui.trend import Point, Trend, by_second
 from ior.ui.window import Window
 from ior.waiting import InFlight, in_flight
@@ -180,7 +181,7 @@ class Sight:
         """When the latest call ended, by the clock of the calls; 0 before the first."""
         rows = self.rows()  # cheaper to ask than the seconds
         if rows is not None and rows.batches:
-            return int(_ends(rows.batches[-1]).max())
+            return int(ends(rows.batches[-1]).max())
         seconds = self.seconds()
         return seconds.seconds[-1].groups.last_ns if seconds and seconds.seconds else 0
 
@@ -190,8 +191,8 @@ class Sight:
         rows = self.rows()
         if rows is None or not rows.batches:
             return None
-        first = int(_ends(rows.batches[0]).min())
-        return max(0, int(_ends(rows.batches[-1]).max()) - first)
+        first = int(ends(rows.batches[0]).min())
+        return max(0, int(ends(rows.batches[-1]).max()) - first)
 
     @property
     def covered_ns(self) -> int:
@@ -252,7 +253,7 @@ class Sight:
         snapshot = self.rows()
         bounds = self.window.bounds_ns(self.latest_ns) if self.window.span_s else None
         for batch in snapshot.batches if snapshot else ():
-            rows = None if bounds is None else np.flatnonzero(_within(batch, *bounds))
+            rows = None if bounds is None else np.flatnonzero(within(batch, *bounds))
             part = batch if rows is None else batch.select(rows)
             retained += len(batch)
             if self.where is not None:
@@ -288,12 +289,15 @@ class Sight:
 
     def _added(self, cls: type[Stage], config: Config) -> Stage:
         stage, shown = cls(config), self._shown_seconds()
-        if shown is not None and isinstance(stage, Stats | Flamegraph) and can_add(stage):
+        adding = stage if isinstance(stage, Stats | Flamegraph) and can_add(stage) else None
+        if adding is not None and shown is not None:
             lookback = self._kept.lookback
-            found, counted = lookback.added((cls, config), stage, self.where, shown)
+            found, counted = lookback.added((cls, config), adding, self.where, shown)
             calls, matching, untold = counted
             self.matched = Matched(matching, calls, by_second=True, untold=untold)
             return found
+        if adding is not None and self._add_rows(adding):
+            return adding
         connected = False
         for batch in self.chosen():
             if not connected:
@@ -302,6 +306,17 @@ class Sight:
             if len(batch):
                 stage.process(batch)
         return stage
+
+    def _add_rows(self, stage: Stats | Flamegraph) -> bool:
+        """Add to a stage the rows that are chosen; return whether they can be added up."""
+        bounds = self.window.bounds_ns(self.latest_ns) if self.window.span_s else None
+        snapshot = self.rows()
+        chunks = chunks_of(snapshot, bounds) if snapshot else []
+        matching = self._kept.chunks.add_to(stage, self.where, chunks)
+        if matching is not None:
+            batches = snapshot.batches if snapshot else ()
+            self.matched = Matched(matching, sum(map(len, batches)))
+        return matching is not None
 
     def everything(self) -> Shown | None:
         """Return the seconds and the rows that the window shows, not filtered yet.
@@ -321,7 +336,7 @@ class Sight:
             return None if rows is None else Shown((), numbered(batches, number))
         if not batches:
             return Shown(history.seconds, ())
-        begin = int(_ends(batches[0])[0]) // SECOND_NS + 1  # the first second with all its rows
+        begin = int(ends(batches[0])[0]) // SECOND_NS + 1  # the first second with all its rows
         before = [second for second in history.seconds if second.number < begin]
         return Shown(before, numbered(batches, number, begin * SECOND_NS))
 
@@ -334,41 +349,6 @@ class Sight:
         """Return the seconds of the window, unfiltered; None where it is to be of the rows."""
         history = self._telling()
         return None if history is None else history.within(*self.window.bounds_ns(self.latest_ns))
-
-
-def numbered(batches: Sequence[Batch], number: int, begin_ns: int = 0) -> list[tuple[int, Batch]]:
-    """Return batches with the number of their first row, from the first call on that ended then.
-
-    `number` is that of the first of all rows.
-    """
-    found: list[tuple[int, Batch]] = []
-    for batch in batches:
-        inside = 0
-        if not found:
-            later = _ends(batch) >= begin_ns
-            inside = int(np.argmax(later)) if later.any() else len(batch)
-        if inside < len(batch):
-            part = batch.select(np.arange(inside, len(batch))) if inside else batch
-            found.append((number + inside, part))
-        number += len(batch)
-    return found
-
-
-def _ends(batch: Batch) -> npt.NDArray[np.int64]:
-    """Return when each call ended, as `History` has it: it returned, or never will.
-
-    Rows of a stage of one's own that have no times ended at 0.
-    """
-    names = batch.schema.names
-    if "time_ns" not in names:
-        return np.zeros(len(batch), np.int64)
-    ends: npt.NDArray[np.int64] = batch["time_ns"].view(np.int64)
-    return ends + np.maximum(batch["latency_ns"], 0) if "latency_ns" in names else ends
-
-
-def _within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
-    ends = _ends(batch)
-    return (ends >= begin_ns) & (ends < end_ns)
 
 
 def looked_at(spec: PipelineSpec) -> dict[str, type[Stage]]:

@@ -38,11 +38,8 @@ def chosen(seconds: Sequence[Second], where: Predicate | None) -> list[Groups]:
 
 
 def facts(snapshot: StatsSnapshot) -> Any:
-    """Return all that counts, in no order; which of a process's commands is shown does not."""
-    tables = {
-        name: sorted((row[:1] + row[1 + (name == "process") :] for row in table.rows), key=repr)
-        for name, table in snapshot.by.items()
-    }
+    """Return all that there is, in no order."""
+    tables = {name: sorted(table.rows, key=repr) for name, table in snapshot.by.items()}
     span = snapshot.first_ns, snapshot.last_ns
     return tables, snapshot.totals, snapshot.latency, snapshot.gap, snapshot.no_file, span
 

@@ -160,10 +160,14 @@ def test_a_window_is_added_up_once_and_moves_when_calls_come(
     assert sum(added) == sum(calls)
 
 
-def test_rows_are_let_go_of_by_a_look_without_a_filter(asked: list[int]) -> None:
+def test_rows_are_let_go_of_by_many_looks_without_a_filter(asked: list[int]) -> None:
     watching = Watching()
     for chosen in (Chosen(SLOW), Chosen(), Chosen(SLOW)):
         watching.look(TABS[0], chosen)
+    assert asked == [ROWS]
+    for _ in range(30):
+        watching.look(TABS[0], Chosen())
+    watching.look(TABS[0], Chosen(SLOW))
     assert asked == [ROWS, ROWS]
 
 
@@ -177,14 +181,14 @@ def test_a_warning_is_seen_at_once_while_no_rows_come() -> None:
 
 def test_each_order_of_frames_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[str, ...]] = []
-    process = Flamegraph.process
+    add = Flamegraph.add
 
-    def counting(stage: Flamegraph, batch: Batch) -> None:
+    def counting(stage: Flamegraph, groups: Any) -> None:
         made.append(tuple(stage.config.stack))
-        process(stage, batch)
+        add(stage, groups)
 
     watching, tab = Watching(), TABS[-1]
-    monkeypatch.setattr(Flamegraph, "process", counting)
+    monkeypatch.setattr(Flamegraph, "add", counting)
     for _ in range(3):
         for stack in (("comm",), ("syscall",)):
             found = watching.look(tab, Chosen(), FlameView(stack=stack)).seen

@@ -35,7 +35,7 @@ from ior.ui.durations import (
 )
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
-from ior.ui.sight import numbered
+from ior.ui.spans import numbered
 from ior.ui.state import State
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.latency import LatencyLayout, LatencyTab, LatencyView, term
