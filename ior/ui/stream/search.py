@@ -91,7 +91,7 @@ class Pattern:
         self._tasks: WeakKeyDictionary[Names, Answers] = WeakKeyDictionary()
         self._others: dict[str, Answers] = {}
         self._groups: dict[tuple[str, str], frozenset[str]] = {}
-        self._arguments: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
+        self._arguments: dict[str, dict[int, tuple[tuple[str, str], ...]]] = {}
         self._first = 0  # the number of the first row of the last picture
         self._mask: Bools = np.zeros(0, np.bool_)  # of all its rows, shown or not
 
@@ -139,9 +139,11 @@ class Pattern:
         if "syscall" in names:
             syscall = batch["syscall"]
             yield self._number(arch, syscall, syscalls.table(arch).name, syscalls.NR_LIMIT)
-            for nr in np.flatnonzero(kinds.occurring(syscall)).tolist():
-                if self._named(arch, nr):
-                    yield self._argument(batch, nr)
+            if named := self._named(arch):
+                present = kinds.occurring(syscall)
+                for nr in named:
+                    if present[nr]:
+                        yield self._argument(batch, nr)
         if "errno" in names:
             yield self._number("errno", batch["errno"], syscalls.errno_name, 1 << 16)
         if "fd_flags" in names and self._may("O", arch):
@@ -173,16 +175,21 @@ class Pattern:
         texts = functools.partial(map, text)
         return self._others[of].of(values, lambda some: (t and self.search(t) for t in texts(some)))
 
-    def _named(self, arch: str, nr: int) -> tuple[tuple[str, str], ...]:
-        """Return the arguments of a syscall of whose names some match, with their groups."""
-        known = self._arguments.get((arch, nr))
+    def _named(self, arch: str) -> dict[int, tuple[tuple[str, str], ...]]:
+        """Return the arguments of which some names match, with their groups, by syscall."""
+        known = self._arguments.get(arch)
         if known is None:
-            ways = ((column, kinds.arguments(arch, column).get(nr)) for column in kinds.COLUMNS)
-            groups = [(c, how.names) for c, how in ways if how is not None and how.names != "-"]
-            if nr == syscalls.table(arch).nr("fcntl"):
-                groups.append(("call_flags", "FD"))
-            known = tuple(pair for pair in sorted(groups) if self._may(pair[1], arch))
-            self._arguments[arch, nr] = known
+            groups: dict[int, list[tuple[str, str]]] = {}
+            for column in sorted(kinds.COLUMNS):
+                for nr, how in kinds.arguments(arch, column).items():
+                    if how.names != "-":
+                        groups.setdefault(nr, []).append((column, how.names))
+            groups.setdefault(syscalls.table(arch).nr("fcntl"), []).append(("call_flags", "FD"))
+            match = {
+                nr: tuple(pair for pair in pairs if self._may(pair[1], arch))
+                for nr, pairs in groups.items()
+            }
+            known = self._arguments[arch] = {nr: pairs for nr, pairs in match.items() if pairs}
         return known
 
     def _argument(self, batch: Batch, nr: int) -> Bools:
@@ -190,7 +197,7 @@ class Pattern:
         found = np.zeros(len(batch), np.bool_)
         arch, shown = batch.origin.arch, set(batch.schema.names)
         calls = np.flatnonzero(batch["syscall"] == nr)
-        for column, group in self._named(arch, nr):
+        for column, group in self._named(arch)[nr]:
             if column not in shown:
                 continue
             rows = calls
