@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tracing import MODES, program
 
+from ior import syscalls
+from ior.sources.bpf import selection
+
 pytestmark = pytest.mark.kernel
 
 BYTES = r"""
@@ -78,6 +81,57 @@ def test_handles_are_named_by_their_file_and_a_bad_directory_adds_nothing(
         ("openat", "file", "EBADF", False),
         ("openat", file, "", True),
     ]
+
+
+REST = r"""
+#include <linux/perf_event.h>
+/* None of these does anything: their files or flags are no good. */
+static void said(const char *name, int fd) {
+	char link[64], file[PATH_MAX] = "";
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	readlink(link, file, PATH_MAX - 1);
+	printf("%s %d %s\n", name, fd, file);
+}
+int main(int argc, char **argv) {
+	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = 1 };
+	unsigned long rights[2] = { 1 };
+	int file = open(argv[1], O_RDONLY), pidfd = syscall(SYS_pidfd_open, getpid(), 0), fd;
+	mark();
+	syscall(SYS_process_madvise, pidfd, NULL, 0, 0, 0), said("process_madvise", pidfd);
+	syscall(SYS_process_mrelease, pidfd, 1), said("process_mrelease", pidfd);
+	syscall(SYS_finit_module, file, "", 3), said("finit_module", file);
+	syscall(SYS_kexec_file_load, file, -1, 0, "", 0), said("kexec_file_load", file);
+	fd = syscall(SYS_landlock_create_ruleset, rights, 8, 0), said("landlock_create_ruleset", fd);
+	syscall(SYS_landlock_add_rule, fd, 99, NULL, 0), said("landlock_add_rule", fd);
+	syscall(SYS_landlock_restrict_self, fd, ~0U), said("landlock_restrict_self", fd);
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0), said("perf_event_open", fd);
+	syscall(SYS_acct, "/no/such"), printf("acct -1 /no/such\n");
+	return 0;
+}
+"""
+COMPARED = ("FS", "Network", "Process", "IPC", "Polling")  # with strace, in test_strace.py
+ELSEWHERE = ("mmap", "io_uring_setup", "io_uring_enter", "io_uring_register")  # in other tests here
+
+
+@pytest.mark.parametrize("pairing", MODES)
+def test_syscalls_that_are_not_compared_with_strace_name_their_files(
+    tmp_path: Path, pairing: str
+) -> None:
+    (tmp_path / "file").touch()
+    how = selection.descriptions()
+    with_files = {
+        call.name
+        for nr, call in syscalls.table().by_nr.items()
+        if call.family not in COMPARED
+        and (how[nr]["fd"] >= 0 or how[nr]["path"] >= 0 or how[nr]["how"] & selection.RETURNS_FD)
+    }
+    traced = program(
+        REST, str(tmp_path / "file"), pairing=pairing, syscalls=[*with_files, "access"]
+    )
+    rows = {r["syscall"]: f"{r['fd']} {r['file']}" for r in traced.after()}
+    truth = traced.facts()
+    assert with_files == truth.keys() | set(ELSEWHERE)
+    assert {name: rows.get(name) for name in truth} == truth
 
 
 BREAK = r"""
