@@ -34,7 +34,7 @@ from ior.ui.durations import Shown
 from ior.ui.kept import Kept
 from ior.ui.moment import Watched
 from ior.ui.notes import Noted
-from ior.ui.spans import chunks_of, ends, numbered, within
+from ior.ui.spans import chunks_of, cut, ends, within
 from ior.ui.trend import Point, Trend, by_second
 from ior.ui.window import Window
 from ior.waiting import InFlight, in_flight
@@ -319,26 +319,27 @@ class Sight:
         return matching is not None
 
     def everything(self) -> Shown | None:
-        """Return the seconds and the rows that the window shows, not filtered yet.
+        """Return the rows that the window shows and the seconds before them, not filtered yet.
 
-        A window is of seconds. Without one it is all rows, and of the seconds, where these say
-        enough for the filter, those that were over when the rows began. None where only `chosen`
-        knows.
+        The seconds are those that were over when the rows began; none where they do not say
+        enough for the filter. None where there is neither.
         """
-        tells, rows = self.where is None or can_tell(self.where), self.rows()
-        if self.window.span_s:
-            shown = self._shown_seconds()
-            return None if shown is None else Shown(shown, ())
-        batches = () if rows is None else rows.batches
-        number = 0 if rows is None else rows.total - sum(map(len, batches))
-        history = self.seconds() if tells and (number or not batches) else None
+        tells, snapshot = self.where is None or can_tell(self.where), self.rows()
+        batches = () if snapshot is None else snapshot.batches
+        begin_ns, end_ns = self.window.bounds_ns(self.latest_ns)
+        number = 0 if snapshot is None else snapshot.total - sum(map(len, batches))
+        whole = end_ns // SECOND_NS  # the first second with all its rows
+        if batches:
+            whole = int(ends(batches[0])[0]) // SECOND_NS + 1 if number else 0
+        if self.window.end_ns is None:
+            end_ns = np.iinfo(
+                np.int64
+            ).max  # also a call that came before the latest and ended later
+        history = self.seconds() if tells and begin_ns < whole * SECOND_NS else None
         if history is None:
-            return None if rows is None else Shown((), numbered(batches, number))
-        if not batches:
-            return Shown(history.seconds, ())
-        begin = int(ends(batches[0])[0]) // SECOND_NS + 1  # the first second with all its rows
-        before = [second for second in history.seconds if second.number < begin]
-        return Shown(before, numbered(batches, number, begin * SECOND_NS))
+            return None if snapshot is None else Shown((), cut(batches, number, begin_ns, end_ns))
+        seconds = history.within(begin_ns, min(end_ns, whole * SECOND_NS))
+        return Shown(seconds, cut(batches, number, max(begin_ns, whole * SECOND_NS), end_ns))
 
     def _telling(self) -> HistorySnapshot | None:
         """Return the seconds if a window is to be of them: they say enough."""

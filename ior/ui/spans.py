@@ -30,22 +30,31 @@ def within(batch: Batch, begin_ns: int, end_ns: int) -> npt.NDArray[np.bool_]:
     return (ended >= begin_ns) & (ended < end_ns)
 
 
-def numbered(batches: Sequence[Batch], number: int, begin_ns: int = 0) -> list[tuple[int, Batch]]:
-    """Return batches with the number of their first row, from the first call on that ended then.
+def cut(
+    batches: Sequence[Batch], number: int, begin_ns: int, end_ns: int
+) -> list[tuple[int, Batch]]:
+    """Return the rows from the first that ended at a moment or later to the first at another.
 
-    `number` is that of the first of all rows.
+    They come in batches with the number of their first row; `number` is that of the first of all.
     """
     found: list[tuple[int, Batch]] = []
     for batch in batches:
-        inside = 0
-        if not found:
-            later = ends(batch) >= begin_ns
-            inside = int(np.argmax(later)) if later.any() else len(batch)
-        if inside < len(batch):
-            part = batch.select(np.arange(inside, len(batch))) if inside else batch
-            found.append((number + inside, part))
+        ended = ends(batch)
+        first = 0 if found else _first(ended >= begin_ns)
+        after = _first(ended >= end_ns)
+        if first < after:
+            whole = after - first == len(batch)
+            part = batch if whole else batch.select(np.arange(first, after))
+            found.append((number + first, part))
+        if after < len(batch):
+            break
         number += len(batch)
     return found
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int:
+    """Return the first place where a mask holds, its length if there is none."""
+    return int(np.argmax(mask)) if mask.any() else len(mask)
 
 
 def chunks_of(snapshot: StreamSnapshot, bounds_ns: tuple[int, int] | None) -> list[Chunk]:

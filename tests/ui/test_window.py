@@ -27,7 +27,7 @@ from ior.stages.stream import Stream, StreamConfig
 from ior.testing import calls
 from ior.text import width
 from ior.ui import frame
-from ior.ui.durations import EDGES, STEPS
+from ior.ui.durations import EDGES, STEPS, Durations
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
 from ior.ui.sight import Chosen, Matched, Nodes, Sight
@@ -160,6 +160,14 @@ def counted(batches: list[Batch], window: range, where: str, metric: str) -> lis
     return heat
 
 
+def each_second(found: Durations, metric: str) -> list[list[int]]:
+    """Return a heatmap by the second, of which the first slot is the beginning of one."""
+    heat, slots = found.heat[metric], SECOND // found.slot_ns
+    after = -len(heat) % slots  # the last slot is that of the last call
+    whole = np.pad(heat, ((0, after), (0, 0))).reshape(-1, slots, STEPS).sum(axis=1)
+    return whole.tolist()  # type: ignore[no-any-return]  # as it is without a type
+
+
 @pytest.mark.parametrize("where", ["", 'comm == "dd"', 'comm != "cat" and not is_error'])
 @pytest.mark.parametrize(
     ("window", "within"),
@@ -177,14 +185,16 @@ def test_latencies_and_gaps_of_a_window_are_those_of_all_its_calls(
     sight = sight_of(Still(rows, batches), window, where)
     found = LatencyTab("stats").look(sight, LatencyView())
     assert found is not None
-    assert found.slot_ns == SECOND
+    of_rows = rows == len(batches) * 20
+    assert found.slot_ns == (SECOND // 10 if of_rows else SECOND)
     for metric in ("latency", "gap"):
         expected = counted(batches, within, where, metric)
-        assert found.heat[metric].tolist() == expected
+        assert each_second(found, metric) == expected
         assert found.counts(metric).tolist() == [sum(step) for step in zip(*expected, strict=True)]
     shown = batches[within.start : within.stop]
     matching = sum(int(compile_filter(where)(b).sum()) if where else len(b) for b in shown)
-    assert sight.matched == Matched(matching, 20 * len(within), by_second=True)
+    of = 2000 if of_rows else 20 * len(within)
+    assert sight.matched == Matched(matching, of, by_second=not of_rows)
     assert found.calls == matching
 
 
@@ -246,14 +256,10 @@ def test_latencies_without_a_window_are_of_the_rows_and_before_them_of_the_secon
     sight = sight_of(Still(rows, batches), Window(), where)
     found = LatencyTab("stats").look(sight, LatencyView())
     assert found is not None
-    slots = SECOND // found.slot_ns
-    assert slots == (1 if begin else 10)
+    assert found.slot_ns == (SECOND if begin else SECOND // 10)
     for metric in ("latency", "gap"):
         expected = counted(batches, range(100), where, metric)
-        heat = found.heat[metric]
-        first = -len(heat) % slots  # the last slot is that of the last call
-        whole = np.pad(heat, ((0, first), (0, 0))).reshape(-1, slots, STEPS).sum(axis=1)
-        assert whole.tolist() == expected
+        assert each_second(found, metric) == expected
         assert found.counts(metric).tolist() == [sum(step) for step in zip(*expected, strict=True)]
     of = [int(compile_filter(where)(b).sum()) if where else len(b) for b in batches]
     assert (found.calls, found.by_second) == (sum(of), sum(of[:begin]))
@@ -370,8 +376,8 @@ def test_the_heading_says_what_is_rows(rows: int, columns: int, said: str) -> No
 
 def test_the_screen_says_of_what_latencies_are_made() -> None:
     found = screen(looking(Action.WINDOW, tab=LatencyTab("stats")))
-    assert found[3].rstrip().endswith("added up by the second")
-    assert "100 calls in 10 s" in found[4]
+    assert found[3].rstrip().endswith("of the retained rows")
+    assert "100 calls in 9.1 s, rows" in found[4]
 
 
 def test_the_screen_says_how_far_back_it_looks_and_how_to_return() -> None:

@@ -24,7 +24,6 @@ from ior.ui.durations import (
     Durations,
     Ints,
     of_histogram,
-    of_rows,
 )
 from ior.ui.keys import SCROLL, Action, Key, Pressed
 from ior.ui.sight import Matched, Nodes, Sight
@@ -71,7 +70,7 @@ class LatencyLayout(msgspec.Struct, frozen=True, eq=False):
 
 
 class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
-    """Shows the retained rows and the seconds before them, of a window the seconds.
+    """Shows the retained rows and the seconds before them.
 
     Without either it is the histogram of `stats`.
     """
@@ -110,12 +109,14 @@ class LatencyTab(Tab[LatencyView, Durations, LatencyLayout]):
 
     def _of_calls(self, sight: Sight) -> Durations | None:
         """Count the calls that are chosen; None where neither seconds nor rows are there."""
-        shown = sight.everything()
+        shown, retained = sight.everything(), sight.rows()
         if shown is None:
-            return None if sight.rows() is None else of_rows(sight.chosen())
+            return None
         found, whole, untold = self._counter.of(shown, sight.where)
+        by_second = len(shown.seconds) > 0
+        if not by_second and retained is not None:
+            whole = sum(map(len, retained.batches))
         if sight.where is not None or sight.window.span_s:
-            by_second = len(shown.seconds) > 0 or sight.window.span_s > 0
             sight.matched = Matched(found.calls, whole, by_second=by_second, untold=untold)
         return found
 
