@@ -44,10 +44,18 @@ def grouped(batch: Batch) -> Groups | None:
     return groups
 
 
-def _added_up(batch: Batch) -> Groups | None:
+def added_up(batch: Batch) -> Groups | None:
+    """Return the same of a batch with at least a row also where it does not pay at once.
+
+    That is for who keeps it.
+    """
+    return _added_up(batch, always=True)
+
+
+def _added_up(batch: Batch, *, always: bool = False) -> Groups | None:
     if batch.schema is not CALLS and not set(NEEDS).issubset(batch.schema.names):
         return None
-    runs = _runs([batch[name] for name in _KEYED], len(batch))
+    runs = _runs([batch[name] for name in _KEYED], len(batch), always=always)
     if runs is None:
         return None
     order, starts = runs
@@ -77,11 +85,12 @@ def _added_up(batch: Batch) -> Groups | None:
     )
 
 
-def _runs(columns: list[Array], rows: int) -> tuple[Array, Array] | None:
+def _runs(columns: list[Array], rows: int, *, always: bool) -> tuple[Array, Array] | None:
     """Return an order in which equal rows stand together, and where each run begins.
 
     Within a run it is the order of the batch. Rows that differ share a 16-bit key now and then:
-    these may be cut into more runs than there are groups. None where there are too many to pay.
+    these may be cut into more runs than there are groups. None where there are too many
+    to pay, unless `always`.
     """
     words, bits = _packed(columns)
     if not words:
@@ -93,7 +102,7 @@ def _runs(columns: list[Array], rows: int) -> tuple[Array, Array] | None:
         for word in words[1:]:
             mixed = (mixed ^ word) * _SPREAD
         short = (mixed >> _TOP).astype(np.uint16)
-    if short.itemsize > 1:
+    if short.itemsize > 1 and not always:
         sample = short[:: max(rows // SAMPLE, 1)]
         if len(np.unique(sample)) > SAMPLE // 2:
             return None

@@ -16,7 +16,7 @@ import msgspec
 from ior.calls import Batch
 from ior.expr import Predicate
 from ior.stages.flamegraph import Flamegraph
-from ior.stages.grouped import grouped
+from ior.stages.grouped import added_up
 from ior.stages.groups import Groups
 from ior.stages.sliding import Sliding, gathered
 from ior.stages.stats import Stats
@@ -79,7 +79,7 @@ class Chunks:
                 return None
             if chunk.key not in known or (piece and piece.groups.keys.names is not names):
                 some = batch if where is None else batch.select(where(batch))
-                groups = grouped(some) if len(some) else None
+                groups = added_up(some) if len(some) else None
                 if len(some) and groups is None:
                     return None
                 piece = None if groups is None else _Piece(chunk.number, gathered(groups))
