@@ -77,29 +77,35 @@ def check(where: str, pairing: str) -> Both:
     return same(where, [compiled(WORKLOAD)], syscalls=SELECTED, pairing=pairing)
 
 
-@pytest.mark.parametrize("pairing", MODES)
+WHERE = {  # and whether it is applied in the kernel also with pairing = "user"
+    "syscall == read": True,
+    "syscall in [read, nanosleep, clock_nanosleep] and ret >= 0": True,
+    'comm == "thread-2"': True,
+    'comm != "main-3" and not syscall ~ "o"': True,
+    "is_error": False,
+    "errno == ENOENT or errno == EBADF": False,
+    "latency >= 15ms": False,
+    "not latency >= 15ms and syscall != close": True,
+    'is_error and path under "/no"': False,
+}
+CORE = [(where, "kernel") for where in ('comm == "thread-2"', "is_error", "latency >= 15ms")]
+CORE += [('comm == "thread-2"', "user")]
+
+
 @pytest.mark.parametrize(
-    ("where", "in_user_mode"),
+    ("where", "pairing"),
     [
-        ("syscall == read", True),
-        ("syscall in [read, nanosleep, clock_nanosleep] and ret >= 0", True),
-        pytest.param('comm == "thread-2"', True, marks=pytest.mark.core),
-        ('comm != "main-3" and not syscall ~ "o"', True),
-        pytest.param("is_error", False, marks=pytest.mark.core),
-        ("errno == ENOENT or errno == EBADF", False),
-        pytest.param("latency >= 15ms", False, marks=pytest.mark.core),
-        ("not latency >= 15ms and syscall != close", True),
-        ('is_error and path under "/no"', False),
+        pytest.param(where, mode, marks=[pytest.mark.core] if (where, mode) in CORE else [])
+        for where in WHERE
+        for mode in MODES
     ],
 )
-def test_the_rows_are_the_same_and_the_kernel_has_less_to_say(
-    where: str, pairing: str, *, in_user_mode: bool
-) -> None:
+def test_the_rows_are_the_same_and_the_kernel_has_less_to_say(where: str, pairing: str) -> None:
     both = check(where, pairing)
     assert both.pushed.rows()
     if where == "latency >= 15ms":
         assert 1 in [row["restarts"] for row in both.pushed.rows() if row["syscall"] == "read"]
-    if pairing == "kernel" or in_user_mode:
+    if pairing == "kernel" or WHERE[where]:
         assert both.kernel["filtered_in_kernel"] > 10
         assert both.kernel["attempted"] < both.without["attempted"]
     else:
