@@ -37,6 +37,7 @@ from ior.ui.errands import Errands
 from ior.ui.events import Ended, Event, PeriodBegun, Picture, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
+from ior.ui.nodes import looked_at
 from ior.ui.notes import Noted, Said
 from ior.ui.options import Left, ViewOptions
 from ior.ui.picker.choice import Target
@@ -46,7 +47,7 @@ from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
 from ior.ui.shutter import Shutter
-from ior.ui.sight import Chosen, looked_at
+from ior.ui.sight import Chosen
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
 from ior.ui.terms import joined

@@ -18,13 +18,10 @@ import numpy.typing as npt
 from ior.calls import Batch
 from ior.counted import KernelSnapshot, Totals
 from ior.expr import Predicate
-from ior.pipeline import registry
-from ior.pipeline.abc import Config, Node, Source, Stage
+from ior.pipeline.abc import Config, Stage
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.pace import NodeTimes
-from ior.pipeline.spec import NodeSpec, PipelineSpec
 from ior.snapshots import Snapshot
-from ior.sources.replay import Replay
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
@@ -33,6 +30,7 @@ from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.durations import Shown
 from ior.ui.kept import Kept
 from ior.ui.moment import Watched
+from ior.ui.nodes import Nodes
 from ior.ui.notes import Noted
 from ior.ui.spans import chunks_of, cut, ends, within
 from ior.ui.trend import Point, Trend, by_second
@@ -57,39 +55,6 @@ class Matched(msgspec.Struct, frozen=True):
     retained: int
     by_second: bool = False
     untold: int = 0
-
-
-class Nodes:
-    """The nodes of a pipeline that answer when they are looked at, in the pipeline's order.
-
-    `recorded` says whether the calls come from a capture: then their times are not the clock's.
-    """
-
-    def __init__(self, run: Watched, spec: PipelineSpec) -> None:
-        self._run, self._spec = run, spec
-        self.classes = looked_at(spec)
-        nodes = [node for node in spec.nodes.values() if node.enabled]
-        classes = {node.name: _class(node, spec) for node in nodes}
-        self.sources = [
-            name for name, cls in classes.items() if issubclass(cls, Source) and _answers(cls)
-        ]
-        self.recorded = any(issubclass(cls, Replay) for cls in classes.values())
-
-    def of(self, kind: type[Stage]) -> list[str]:
-        """Return the names of the nodes of a kind."""
-        return [name for name, cls in self.classes.items() if issubclass(cls, kind)]
-
-    def first(self, kind: type[Stage]) -> str | None:
-        """Return the name of the first node of a kind, None without any."""
-        return next(iter(self.of(kind)), None)
-
-    def config(self, name: str) -> Config:
-        """Return the config of a node."""
-        return msgspec.convert(self._spec.nodes[name].keys, self.classes[name].Config)
-
-    def snapshot(self, name: str) -> Snapshot:
-        """Return what a node answers now, unfiltered. What it raises is its own."""
-        return self._run.snapshot(name)
 
 
 class Chosen(NamedTuple):
@@ -350,20 +315,3 @@ class Sight:
         """Return the seconds of the window, unfiltered; None where it is to be of the rows."""
         history = self._telling()
         return None if history is None else history.within(*self.window.bounds_ns(self.latest_ns))
-
-
-def looked_at(spec: PipelineSpec) -> dict[str, type[Stage]]:
-    """Return the stages of a pipeline that answer when they are looked at, by name.
-
-    Raises SpecError for a stage that there is not.
-    """
-    classes = {node.name: _class(node, spec) for node in spec.nodes.values() if node.enabled}
-    return {name: cls for name, cls in classes.items() if issubclass(cls, Stage) and _answers(cls)}
-
-
-def _class(node: NodeSpec, spec: PipelineSpec) -> type[Node]:
-    return registry.resolve(node.type, node.use, spec.directory)
-
-
-def _answers(cls: type[Source | Stage]) -> bool:
-    return cls.snapshot not in (Source.snapshot, Stage.snapshot)

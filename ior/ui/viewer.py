@@ -15,7 +15,8 @@ from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.events import Look, Picture
 from ior.ui.kept import Kept
 from ior.ui.moment import Moment, Watched
-from ior.ui.sight import Chosen, Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Chosen, Sight
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.catalogue import tabs_of
 from ior.ui.trend import Point, Trend

@@ -25,7 +25,8 @@ from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
 from ior.stages.stream import Stream, StreamConfig
 from ior.testing.batches import calls
 from ior.ui.kept import Kept
-from ior.ui.sight import Chosen, Matched, Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Chosen, Matched, Sight
 from ior.ui.trend import Trend
 from ior.ui.window import Window
 

@@ -17,7 +17,8 @@ from ior.stages.stats import Totals
 from ior.testing import calls
 from ior.ui import frame
 from ior.ui.events import Ended, Picture, Started, Tick
-from ior.ui.sight import Chosen, Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Chosen, Sight
 from ior.ui.state import State
 from ior.ui.tabs.overview import OverviewTab
 from ior.ui.tabs.overviewlines import Overview

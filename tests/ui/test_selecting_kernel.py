@@ -25,9 +25,9 @@ from ior.stages.flamegraph import FlameSnapshot
 from ior.stages.history import HistorySnapshot
 from ior.stages.stats import StatsSnapshot
 from ior.stages.stream import StreamSnapshot
+from ior.ui.nodes import looked_at
 from ior.ui.recorder import Recorder
 from ior.ui.selecting import Selector, gated
-from ior.ui.sight import looked_at
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 

@@ -30,8 +30,9 @@ from ior.ui import frame
 from ior.ui.cells import first_shown, shown_from
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
+from ior.ui.nodes import Nodes
 from ior.ui.notes import Noted
-from ior.ui.sight import Chosen, Nodes, Sight
+from ior.ui.sight import Chosen, Sight
 from ior.ui.state import State
 from ior.ui.stream.columns import COLUMNS, columns_of, when
 from ior.ui.stream.rows import Rows, rows_of

@@ -21,8 +21,8 @@ from ior.ui.app import ViewOptions
 from ior.ui.errands import equivalent_terms
 from ior.ui.events import Event, Look, Picture, PromptEdited, Resized, Tick
 from ior.ui.keys import SCROLL, Action
+from ior.ui.nodes import looked_at
 from ior.ui.selecting import gated
-from ior.ui.sight import looked_at
 from ior.ui.state import State
 from ior.ui.switches import Switches, families
 from ior.ui.tabs.switches import Counted, SwitchesView

@@ -30,7 +30,8 @@ from ior.ui import frame
 from ior.ui.durations import EDGES, STEPS, Durations
 from ior.ui.events import Event, Look, Picture, Resized, Started, Tick
 from ior.ui.keys import Action
-from ior.ui.sight import Chosen, Matched, Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Chosen, Matched, Sight
 from ior.ui.state import State
 from ior.ui.tabs.abc import AnyTab, Size
 from ior.ui.tabs.latency import LatencyTab, LatencyView

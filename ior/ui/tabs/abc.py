@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 import msgspec
 
 from ior.ui.keys import Key, Pressed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Sight
 from ior.ui.switches import Switches
 from ior.ui.widgets import Line
 from ior.ui.wishes import Wish

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ior.ui.keys import KEYS, Key, markdown
+from ior.ui.nodes import Nodes
 from ior.ui.picker.choice import KEYS as PICKER_KEYS
-from ior.ui.sight import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.flame import FlameTab
 from ior.ui.tabs.latency import LatencyTab

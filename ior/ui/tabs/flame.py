@@ -16,8 +16,9 @@ from ior.stages.stream import Stream
 from ior.ui.flame import draw, drawn
 from ior.ui.frames import Drawing, Shown, Zoom
 from ior.ui.keys import MATCHES, Action, Key, Pressed
+from ior.ui.nodes import Nodes
 from ior.ui.patterns import TOO_SLOW, typed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.sight import Sight
 from ior.ui.tabs.abc import (
     Answered,
     AnyTab,

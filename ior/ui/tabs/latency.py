@@ -26,7 +26,8 @@ from ior.ui.durations import (
     of_histogram,
 )
 from ior.ui.keys import SCROLL, Action, Key, Pressed
-from ior.ui.sight import Matched, Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Matched, Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.widgets import Line, exactly, spread
 from ior.units import format_count

@@ -13,7 +13,8 @@ from ior.snapshots import Table
 from ior.stages.stats import Stats, StatsSnapshot
 from ior.ui.grid import Sort, arrange
 from ior.ui.keys import Action, Key, Pressed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent
 from ior.ui.tabs.overviewlines import (
     HISTOGRAM,

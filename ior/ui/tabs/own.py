@@ -8,7 +8,7 @@ from ior.stages.flamegraph import Flamegraph
 from ior.stages.history import History
 from ior.stages.stats import Stats
 from ior.stages.stream import Stream
-from ior.ui.sight import Nodes
+from ior.ui.nodes import Nodes
 from ior.ui.tabs.abc import AnyTab
 from ior.ui.tabs.stats import NAMES
 from ior.ui.tabs.table import TableTab

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ior.snapshots import Field, Table
 from ior.ui.flow import Flow
 from ior.ui.keys import Action, Pressed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Sight
 from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line, exactly

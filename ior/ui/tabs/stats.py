@@ -17,8 +17,9 @@ from ior.stages.stats import Stats, StatsSnapshot
 from ior.ui.columns import detailed, rates
 from ior.ui.flame import drawn
 from ior.ui.keys import Action, Key, Pressed
+from ior.ui.nodes import Nodes
 from ior.ui.parts import GROUPINGS, Parts, parts_of
-from ior.ui.sight import Nodes, Sight
+from ior.ui.sight import Sight
 from ior.ui.tabs import area, branches, branchmoves, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
 from ior.ui.tabs.counted import signed, with_counted

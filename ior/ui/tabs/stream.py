@@ -11,7 +11,8 @@ from ior.calls import RAW
 from ior.sinks.csv import CellWriter
 from ior.stages.stream import Stream
 from ior.ui.keys import MATCHES, Action, Key, Pressed
-from ior.ui.sight import Nodes, Sight
+from ior.ui.nodes import Nodes
+from ior.ui.sight import Sight
 from ior.ui.stream.detail import entries
 from ior.ui.stream.listing import Cursor, drawn, heading, listing, scrolled, status
 from ior.ui.stream.page import folded
