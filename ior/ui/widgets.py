@@ -92,8 +92,12 @@ class LinesControl(UIControl):
 
 
 def _unpadded(line: Line) -> Line:
-    """Leave out the plain padding at the end, which costs as much to draw as any text."""
+    """Leave out the plain padding at the end, which costs as much to draw as any text.
+
+    Behind a mark one part of it stays: prompt_toolkit puts the mark of a line's last character
+    into the next cell as well.
+    """
     end = len(line)
     while end and not line[end - 1][0] and not line[end - 1][1].strip(" "):
         end -= 1
-    return line[:end]
+    return line[: end + (end > 0 and not width(line[end - 1][1][-1:]))]
