@@ -32,6 +32,7 @@ from ior.ui.selecting import Selector, gated
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 OPENS = ("sh", "-c", "while :; do : < /etc/passwd; done")
+UNHURRIED = ("sh", "-c", "while :; do : < /etc/passwd; sleep 0.01; done")
 DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1")
 
 
@@ -234,7 +235,7 @@ def test_the_kernel_applies_filters_also_while_there_is_a_recording(tmp_path: Pa
 
 def test_a_recording_goes_on_over_changes_of_the_filter(tmp_path: Path) -> None:
     path = tmp_path / "x.ior"
-    with Pty("--", *OPENS) as pty:
+    with Pty("--", *UNHURRIED) as pty:  # so that no machine is behind
         pty.see("│sh")
         pty.child.send("f")
         pty.see("filter: ")
