@@ -36,7 +36,7 @@ from ior.ui.state import State
 from ior.ui.style import Theme, theme
 from ior.ui.tabs.abc import Clicked
 from ior.ui.tabs.catalogue import every_key
-from ior.ui.widgets import Line, LinesControl
+from ior.ui.widgets import Line, LinesControl, LinesWindow
 
 ESCAPE_S = 0.05  # how long an Esc waits for the rest of a key's sequence
 REDRAW_S = 0.02
@@ -60,7 +60,7 @@ class Screen:
         look = look or theme(None, os.environ)
         self._state, self._dispatch = state, dispatch
         self._prompt = Prompt(state, values, lambda text: dispatch(PromptEdited(text)))
-        self._table = Window(
+        self._table = LinesWindow(
             LinesControl(
                 lambda: (state().body_rows, self._body_line),
                 focusable=True,
@@ -91,7 +91,7 @@ class Screen:
 
     def _root(self) -> HSplit:
         state = self._state
-        label = Window(
+        label = LinesWindow(
             LinesControl(lambda: (1, lambda _: [("class:label", self._label())])),
             width=lambda: Dimension.exact(width(self._label())),
             height=1,
@@ -112,7 +112,7 @@ class Screen:
             lines = view(self._state())
             return len(lines), lines.__getitem__
 
-        return Window(
+        return LinesWindow(
             LinesControl(content, pointed=pointed),
             height=lambda: Dimension.exact(len(view(self._state()))),
         )

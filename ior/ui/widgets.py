@@ -10,8 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import get_app
+from prompt_toolkit.data_structures import Point
 from prompt_toolkit.formatted_text.base import OneStyleAndTextTuple
+from prompt_toolkit.layout import Window
 from prompt_toolkit.layout.controls import UIContent, UIControl
+from prompt_toolkit.layout.mouse_handlers import MouseHandlers
+from prompt_toolkit.layout.screen import Screen, WritePosition
 from prompt_toolkit.mouse_events import MouseEvent
 
 from ior.text import fit, sanitise, width
@@ -88,6 +92,50 @@ class LinesControl(UIControl):
             get_line=lambda i: list[OneStyleAndTextTuple](_unpadded(line(i))),
             line_count=count,
             show_cursor=False,
+        )
+
+
+class _Unheard(MouseHandlers):
+    """Takes handlers that are not called."""
+
+    def set_mouse_handler_for_range(
+        self,
+        x_min: int,
+        x_max: int,
+        y_min: int,
+        y_max: int,
+        handler: Callable[[MouseEvent], NotImplementedOrNone],
+    ) -> None:
+        """Keep none."""
+
+
+class LinesWindow(Window):
+    """A window of lines, which tells them where the mouse is.
+
+    prompt_toolkit tells of text alone: behind the end of a line, of its last sign, and in an empty
+    line, of the first line of all.
+    """
+
+    def write_to_screen(  # noqa: PLR0917 (their signature)
+        self,
+        screen: Screen,
+        mouse_handlers: MouseHandlers,
+        write_position: WritePosition,
+        parent_style: str,
+        erase_bg: bool,
+        z_index: int | None,
+    ) -> None:
+        """Draw the lines, and take what the mouse does on them."""
+        at = write_position
+        super().write_to_screen(screen, _Unheard(), at, parent_style, erase_bg, z_index)
+
+        def tell(event: MouseEvent) -> NotImplementedOrNone:
+            place = Point(event.position.x - at.xpos, event.position.y - at.ypos)
+            told = MouseEvent(place, event.event_type, event.button, event.modifiers)
+            return self.content.mouse_handler(told)
+
+        mouse_handlers.set_mouse_handler_for_range(
+            at.xpos, at.xpos + at.width, at.ypos, at.ypos + at.height, tell
         )
 
 

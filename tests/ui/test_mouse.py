@@ -65,6 +65,23 @@ def test_a_click_selects_a_row_and_another_drills_in(seat: Make, name: str) -> N
     assert key in sitting.state.terms[0]
 
 
+def test_a_click_behind_the_end_of_a_line_is_there_and_one_on_an_empty_line_means_nothing(
+    seat: Make,
+) -> None:
+    sitting = seat("Syscalls", (200, 60))
+    lines = sitting.show()
+    row = sitting.state.head_rows + 3
+    behind = len(lines[row].rstrip()) + 20
+    assert behind < 200
+    sitting.show(at(behind, row))
+    assert view(sitting).cursor == 2
+    before = view(sitting)
+    empty = max(i for i, line in enumerate(sitting.show()) if not line.strip())
+    assert empty > row
+    sitting.show(at(5, empty) + at(behind, empty))
+    assert (view(sitting), sitting.state.terms) == (before, ())
+
+
 def test_a_click_on_a_heading_sorts_and_another_reverses(seat: Make) -> None:
     sitting = seat("Syscalls")
     lines = sitting.show()

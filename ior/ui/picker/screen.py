@@ -13,7 +13,7 @@ from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import Layout, Window
+from prompt_toolkit.layout import Layout
 from prompt_toolkit.mouse_events import MouseEvent
 from prompt_toolkit.output import Output, create_output
 
@@ -25,7 +25,7 @@ from ior.ui.picker.choice import KEYS, Clicked, Event, Picker, Scanned, Target, 
 from ior.ui.picker.view import lines
 from ior.ui.screen import ESCAPE_S, REDRAW_S
 from ior.ui.style import Theme, theme
-from ior.ui.widgets import LinesControl
+from ior.ui.widgets import LinesControl, LinesWindow
 
 
 def choose(message: str = "", look: Theme | None = None, *, mouse: bool = True) -> Target | None:
@@ -80,7 +80,7 @@ class PickerScreen:
             pointed=self._pointed,
         )
         self.application: Application[None] = Application(
-            Layout(Window(control)),
+            Layout(LinesWindow(control)),
             style=look.style,
             color_depth=look.depth,
             key_bindings=self._bindings(),
