@@ -268,8 +268,8 @@ class Sight:
             if not connected:
                 stage.connect(batch.schema)
                 connected = True
-            if len(batch):
-                stage.process(batch)
+            if len(batch):  # a batch of its own: what it adds up to goes with it
+                stage.process(batch.with_columns({}))
         return stage
 
     def _add_rows(self, stage: Stats | Flamegraph) -> bool:

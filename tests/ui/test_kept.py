@@ -16,6 +16,7 @@ from ior.pipeline.pace import NodeTimes
 from ior.pipeline.spec import parse
 from ior.snapshots import Snapshot
 from ior.stages.flamegraph import Flamegraph, FlamegraphConfig
+from ior.stages.grouped import SMALL, grouped
 from ior.stages.history import History, HistoryConfig
 from ior.stages.stats import Stats, StatsConfig
 from ior.stages.stream import Stream, StreamConfig
@@ -63,11 +64,11 @@ class Watching:
         self._viewer = Viewer(self, parse(SPEC, directory=Path(), label="x"), self.clock)
         self.come()
 
-    def come(self) -> None:
+    def come(self, rows: int = ROWS) -> None:
         """Let the calls of another second come."""
-        times = [self._begun * SECOND + i for i in range(ROWS)]
+        times = [self._begun * SECOND + i for i in range(rows)]
         self._begun += 1
-        batch = calls(time_ns=times, latency_ns=list(range(ROWS)), syscall="read")
+        batch = calls(time_ns=times, latency_ns=list(range(rows)), syscall="read")
         for stage in self._stages.values():
             stage.process(batch)
 
@@ -158,6 +159,17 @@ def test_a_window_is_added_up_once_and_moves_when_calls_come(
     calls = [min(second, 10) * ROWS for second in range(1, 13)]
     assert seen == [(n, Matched(n, n, by_second=True)) for n in calls]
     assert sum(added) == sum(calls)
+
+
+def test_what_retained_rows_add_up_to_does_not_stay_with_them() -> None:
+    watching, every = Watching(), compile_filter("latency >= 0ns")
+    watching.come(SMALL)
+    assert watching.look(TABS[0], Chosen(every)).seen.rows[0][1] == ROWS + SMALL
+    (batch,) = watching.snapshot("stream").batches  # type: ignore[attr-defined]
+    assert len(batch) == ROWS + SMALL
+    assert not batch._shared
+    assert grouped(batch) is not None
+    assert batch._shared
 
 
 def test_rows_are_let_go_of_by_many_looks_without_a_filter(asked: list[int]) -> None:
