@@ -57,6 +57,13 @@ def goes_back_to_the_list(done: Done) -> None:
     assert done.after.terms == ("is_error",)
 
 
+def closes_the_row(done: Done) -> None:
+    assert view(done.before).opened
+    assert not view(done.after).opened
+    done.again(done.name)  # which takes off nothing, unlike Backspace
+    assert done.after.terms == done.before.terms
+
+
 def searches(done: Done) -> None:
     assert any(line.startswith("search: ") for line in done.seat.show())
     assert "match 2,300 of 2,300" in done.again("nginx", "enter")[-2]

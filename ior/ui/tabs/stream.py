@@ -61,6 +61,7 @@ class StreamTab(Tab[StreamView, Rows, StreamLayout]):
             "",
             "back to the list; from there, take the last term off the filter",
         ),
+        Key(Action.CANCEL, ("escape",), "Esc", "", "back to the list"),
         Key(Action.SEARCH, ("/",), "/", "search", "search cells by a regular expression"),
         *MATCHES,
         Key(Action.COPY, ("y",), "y", "", "copy the row to the terminal's clipboard"),

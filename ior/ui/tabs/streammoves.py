@@ -220,6 +220,7 @@ CHANGES: dict[Action, _Change] = {
     Action.DRILL: _drill,
     Action.VIEW: _open,
     Action.POP: _back,
+    Action.CANCEL: _back,
     Action.COPY: _copy,
     Action.NEXT_MATCH: _match(1),
     Action.PREVIOUS_MATCH: _match(-1),
@@ -246,5 +247,5 @@ OPENED: dict[Action, _Change] = {
 }
 """What keys mean while a row is shown in full; others mean what they do in the list."""
 
-NEEDING = CHANGES.keys() - {Action.POP, Action.PAUSE}
+NEEDING = CHANGES.keys() - {Action.POP, Action.CANCEL, Action.PAUSE}
 """What needs a row."""
