@@ -42,7 +42,7 @@ def line(state: State) -> Line:
         style = "class:tab.here" if i == state.tab else "class:tab"
         text = f"{' ' * label.before}{label.text}{' ' * label.before}"
         drawn += [(style, text), ("", " " * (label.after - label.before))]
-    return exactly(drawn, state.columns, "class:tab")  # the mouse knows only cells that are drawn
+    return exactly(drawn, state.columns)
 
 
 def tab_at(state: State, column: int) -> int | None:

@@ -140,12 +140,12 @@ class LinesWindow(Window):
 
 
 def _unpadded(line: Line) -> Line:
-    """Leave out the plain padding at the end, which costs as much to draw as any text.
+    """Leave of the plain padding at the end one cell: all of it costs as much to draw as text.
 
-    Behind a mark one part of it stays: prompt_toolkit puts the mark of a line's last character
-    into the next cell as well.
+    That one is where prompt_toolkit takes a click on what is right of it to be, and where it
+    would put the mark of a last character a second time.
     """
     end = len(line)
     while end and not line[end - 1][0] and not line[end - 1][1].strip(" "):
         end -= 1
-    return line[: end + (end > 0 and not width(line[end - 1][1][-1:]))]
+    return line if end == len(line) else [*line[:end], ("", " ")]

@@ -231,13 +231,13 @@ def test_lines_are_cut_and_padded_exactly(left: list[str], right: str, cells: in
 @pytest.mark.parametrize(
     ("line", "drawn"),
     [
-        ([("", "a "), ("", "   "), ("", "")], [("", "a ")]),
+        ([("", "a "), ("", "   "), ("", "")], [("", "a "), ("", " ")]),
         ([("class:badge", "  ")], [("class:badge", "  ")]),
-        ([("", "   ")], []),
+        ([("", "   ")], [("", " ")]),
         ([("", " "), ("class:bad", "b")], [("", " "), ("class:bad", "b")]),
     ],
 )
-def test_plain_padding_at_the_end_is_not_drawn(line: Line, drawn: Line) -> None:
+def test_of_plain_padding_at_the_end_one_cell_is_drawn(line: Line, drawn: Line) -> None:
     with create_app_session(output=DummyOutput()):
         content = LinesControl(lambda: (1, lambda _: line)).create_content(80, 1)
         assert content.get_line(0) == drawn

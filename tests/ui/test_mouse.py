@@ -51,6 +51,14 @@ def test_a_click_beside_the_names_of_tabs_changes_nothing(seat: Make) -> None:
     assert sitting.state.tab == NAMES.index("Files")
 
 
+def test_a_click_under_a_table_changes_nothing(seat: Make) -> None:
+    sitting = seat("Syscalls", (200, 60))
+    before = sitting.state
+    sitting.show(at(30, 50) + at(190, 50) + "j" + "k")
+    assert view(sitting).sort == before.front.view.sort  # type: ignore[union-attr]  # a tab
+    assert sitting.state.terms == ()
+
+
 @pytest.mark.parametrize("name", ["Syscalls", "Files", "Processes"])
 def test_a_click_selects_a_row_and_another_drills_in(seat: Make, name: str) -> None:
     sitting = seat(name)
