@@ -153,6 +153,18 @@ def test_what_is_interrupted_at_the_end_is_unmatched() -> None:
     assert told.stage.snapshot().pending == 1
     told.end()
     assert told.causes == ["interrupted at end"]
+
+
+@pytest.mark.parametrize("tid", [1, 2, 3, 4])
+def test_what_the_source_does_not_record_any_more_is_not_awaited(tid: int) -> None:
+    """All but one thread's calls are left out meanwhile: two that wait, two for a restart."""
+    told = Told()
+    told.stage.heed(lambda halves: halves.select(halves["tid"] == tid))
+    told.take(told.records([STOPPED, STOPPED], ret=-512, tid=[1, 2]))
+    told.take(told.records([Flag.ENTER, Flag.ENTER], 2000, tid=[3, 4], exit_ns=0)).end()
+    found = ["selection changed"] * 4
+    found[{3: 0, 4: 1, 1: 2, 2: 3}[tid]] = "in flight at end" if tid > 2 else "interrupted at end"
+    assert told.causes == found
     assert told.ctx.books.held == 0
     assert not told.rows
 
