@@ -121,7 +121,10 @@ def _title(drawing: Drawing, colour: str) -> Line:
     if drawing.found is not None:
         whole = max(1, int(drawing.tree.sums[drawing.weight][ROOT]))
         line += [(label, f"  /{drawing.pattern} "), (value, f"{drawing.covered / whole:.1%}")]
-    return spread([*line, (label, f"  {colour} ")], legend(drawing, colour), columns)
+    named, signs = [*line, (label, f"  {colour} ")], legend(drawing, colour)
+    ways: list[tuple[Line, Line]] = [(named, signs), (line, [("", " "), *signs]), (named, [])]
+    fitting = (way for way in ways if _width([*way[0], *way[1]]) <= columns)
+    return spread(*next(fitting, (line, [])), columns)
 
 
 def _where(drawing: Drawing) -> Line:

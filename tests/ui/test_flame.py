@@ -172,6 +172,15 @@ def test_the_details_say_the_whole_frame_and_its_numbers() -> None:
     assert found[-1].startswith(" 60 27.3% of all  latency 60.0 us  mean 1.00 us")
 
 
+def test_what_colours_mean_gives_way_to_what_is_shown() -> None:
+    keys = (Action.HEIGHT, Action.VIEW, Action.METRIC)
+    said = {n: lines(showing(*keys, size=(n, 24)))[0] for n in (60, 75, 100, 120)}
+    assert all("height mean latency" in line for line in said.values())
+    assert all("…" not in line for line in said.values())
+    assert ["<10us" in line for line in said.values()] == [False, False, True, True]
+    assert [line.count("mean latency") for line in said.values()] == [1, 2, 1, 2]
+
+
 def test_no_number_of_the_details_is_cut_off() -> None:
     keys = (Action.METRIC, Action.HEIGHT, Action.HEIGHT, Action.BASELINE)
     whole = lines(showing(*keys, size=(200, 24)))[-1].split()
