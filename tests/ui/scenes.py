@@ -25,6 +25,7 @@ from ior.host.tail import Tail
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.spec import PipelineSpec, parse
+from ior.text import fit
 from ior.ui import frame
 from ior.ui.events import Ended, Event, Picture, Resized, Started, Tick
 from ior.ui.keys import Action, Pressed
@@ -208,7 +209,7 @@ def written(state: State) -> list[str]:
     lines = [*frame.head(state), *(frame.body(state, row) for row in range(state.body_rows))]
     if state.prompt is not None:
         said = f"{state.prompt.question.label}{state.prompt.text}"
-        lines.append([("", said.ljust(state.columns))])
+        lines.append([("", fit(said, state.columns))])  # a longer one scrolls in its window
     return [_drawn(text(line)) for line in (*lines, *frame.foot(state))]
 
 
