@@ -17,7 +17,8 @@ def wording(tree: Tree) -> str:
         case Const(value):
             return "true" if value else "false"
         case Not(term):
-            return f"not {_inside(term)}"
+            said = _inside(term)
+            return said.removeprefix("not ") if said.startswith("not ") else f"not {said}"
         case And(terms):
             return " and ".join(_inside(term) for term in terms)
         case Or(terms):

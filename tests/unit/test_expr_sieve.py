@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ior import syscalls
@@ -139,6 +139,7 @@ def test_the_parts_together_mean_the_whole(where: str, row: dict[str, Any]) -> N
 
 
 @given(where=FILTERS)
+@example(where="not (is_error == false)")
 def test_what_is_said_of_a_filter_means_the_same(where: str) -> None:
     said = wording(compile_filter(where).tree)
     assert wording(compile_filter(said).tree) == said
