@@ -43,7 +43,8 @@ def undoes_the_zoom(done: Done) -> None:
 def recolours(done: Done) -> None:
     names = [text(frame.body(done.before, 0)), text(frame.body(done.after, 0))]
     assert "family" in names[0]
-    assert "mean laten" in names[1]
+    assert "family" not in names[1]
+    assert "<10us  <100us" in names[1]
     styles = [{style for style, _ in frame.body(state, 3)} for state in (done.before, done.after)]
     assert any("flame.f" in style for style in styles[0])
     assert any("heat." in style for style in styles[1])
