@@ -47,18 +47,19 @@ class Answers:
 
     def of(self, values: npt.NDArray[Any], ask: Asking) -> Bools | None:
         """Return which of `values` match, None where none does. New ones are asked for."""
-        room = self.room
-        places = values.view(f"u{values.dtype.itemsize}")  # what is negative becomes large
+        if not len(values):
+            return None
+        least, most = max(int(values.min()), 0), int(values.max())
+        if most - least < _NARROW and most < self.room:
+            # Then all values between are asked as well, so that one look is enough.
+            span = self._known[least : most + 1]
+            if span.min(initial=_NO) == _UNKNOWN:
+                self._ask(least + np.flatnonzero(span == _UNKNOWN), ask)
+            if span.max(initial=_NO) != _YES:
+                return None
+        room, places = self.room, values.view(f"u{values.dtype.itemsize}")  # -1 becomes large
         if np.iinfo(places.dtype).max > room:
             places = np.minimum(places, places.dtype.type(room))
-        if not len(places):
-            return None
-        least, most = int(places.min()), int(places.max())
-        if most - least < _NARROW:  # then all of them are asked, so that one look is enough
-            span = self._known[least : most + 1]
-            self._ask(least + np.flatnonzero(span == _UNKNOWN), ask)
-            if span.max() != _YES:
-                return None
         places = places.astype(np.intp)
         answers = self._known.take(places)
         if answers.min() == _UNKNOWN:
