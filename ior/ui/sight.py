@@ -196,13 +196,15 @@ class Sight:
 
     def rates(self) -> dict[str, tuple[float, ...]]:
         """Return what happened in each second, by count: of a capture, in its own seconds."""
-        if not self._nodes.recorded or self.seconds() is None:
+        history = self.seconds() if self._nodes.recorded else None
+        if history is None:
             return self.trend.rates()
-        return self.once("rates", self._recorded_rates)
+        # The seconds may go on where the rows do not: they are of another node.
+        return self.once(("rates", history), lambda: self._recorded_rates(history))
 
-    def _recorded_rates(self) -> dict[str, tuple[float, ...]]:
-        history, points = self.seconds(), []
-        for second in history.seconds if history is not None else ():
+    def _recorded_rates(self, history: HistorySnapshot) -> dict[str, tuple[float, ...]]:
+        points = []
+        for second in history.seconds:
             sums = Stats(StatsConfig(by=[]))
             sums.add(second.groups)
             points.append(Point.of(second.number, sums.snapshot().totals))

@@ -135,6 +135,7 @@ def test_words_are_the_columns_of_the_records(
         expected = rows.drain_fixed(payload + 8, most)
         assert taken.shape == (payload // 8 + 1, len(expected))
         assert (expected.view(np.uint64) == taken.T).all()
+        assert taken.flags.c_contiguous  # parts of a word are views of it
         assert columns.consumer_position() == rows.consumer_position()
 
 

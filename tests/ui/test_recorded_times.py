@@ -17,6 +17,7 @@ from ior.stages.stats import Totals
 from ior.testing import calls
 from ior.ui import frame
 from ior.ui.events import Ended, Picture, Started, Tick
+from ior.ui.kept import Kept
 from ior.ui.nodes import Nodes
 from ior.ui.sight import Chosen, Sight
 from ior.ui.state import State
@@ -27,9 +28,11 @@ from ior.ui.trend import Trend
 CAPTURE = STAGES.replace('type = "synthetic"', 'type = "replay"\npath = "x.ior"')
 
 
-def sight_of(run: Still, *, stages: str = CAPTURE, took_ns: int = 0) -> Sight:
+def sight_of(
+    run: Still, *, stages: str = CAPTURE, took_ns: int = 0, kept: Kept | None = None
+) -> Sight:
     nodes = Nodes(run, parse(stages, directory=Path(), label="still"))
-    return Sight(run, nodes, 9 * SECOND, Chosen(took_ns=took_ns), Trend())
+    return Sight(run, nodes, 9 * SECOND, Chosen(took_ns=took_ns), Trend(), kept=kept)
 
 
 def overview(sight: Sight) -> Overview:
@@ -44,6 +47,15 @@ def drawn(seen: Overview) -> list[str]:
     _, layout = tab.arrange(tab.begin, seen, size, None)
     lines = (tab.line(tab.begin, layout, row) for row in range(5))
     return ["".join(text for _, text in line) for line in lines]
+
+
+def test_seconds_that_come_after_the_last_rows_are_shown_too() -> None:
+    kept, run = Kept(), Still(batches=gapped())
+    late = Still(batches=gapped()[:1]).answers["history"]
+    last, run.answers["history"] = run.answers["history"], late
+    assert sight_of(run, kept=kept).rates()["calls"] == (10,)
+    run.answers["history"] = last
+    assert sight_of(run, kept=kept).rates()["calls"] == (10, 10, 0, 0, 10)
 
 
 def gapped() -> list[Batch]:

@@ -191,8 +191,8 @@ class RingReader:
         """Take records as `drain_fixed` does, and return them as columns.
 
         That is a fresh array (stride / 8, records): row i holds word i of every record, the
-        header being word 0. A column of fields is read from memory once so, and not once for
-        every field of a record.
+        header being word 0; each row is contiguous. A column of fields is read from memory once
+        so, and not once for every field of a record.
         """
         region, kept = self._complete(stride, max_records, until)
         words = region.view(np.uint64)
@@ -201,7 +201,7 @@ class RingReader:
             part = slice(begin, begin + _BLOCK)
             taken[:, part] = words[part].T
         self._consume(self._position + region.nbytes)
-        return taken if kept is None else taken[:, kept]
+        return taken if kept is None else np.compress(kept, taken, axis=1)
 
     def _complete(
         self, stride: int, max_records: int | None, until: int | None
