@@ -144,9 +144,9 @@ class Session:
     def _end_command(self) -> int:
         """Return the command's own status; 0 where the end that was asked for ended it.
 
-        A command that still runs is asked to end, as strace does with one that it started:
-        ior leaves nothing behind. After Ctrl-C, which reached the command too, it is given
-        the time to end in its own way.
+        A command that still runs is asked to end, as strace does with one that it started;
+        what it started in turn is its own to end. After Ctrl-C, which reached the command
+        too, it is given the time to end in its own way.
         """
         command = self.command
         if command is None or not command.released:
