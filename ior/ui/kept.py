@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ior.ui.chunks import Chunks
 from ior.ui.lookback import Lookback
+from ior.ui.paces import Paces
 
 T = TypeVar("T")
 
@@ -26,12 +27,12 @@ class Made(NamedTuple):
 class Kept:
     """What was made of one basis: all that it depends on besides its key.
 
-    `lookback` and `chunks` keep what was added up of seconds and of rows, of which the next look
-    needs most again.
+    `lookback` and `chunks` keep what was added up of seconds and of rows, and `paces` what a
+    capture's seconds counted, of which the next look needs most again.
     """
 
     def __init__(self) -> None:
-        self.lookback, self.chunks = Lookback(), Chunks()
+        self.lookback, self.chunks, self.paces = Lookback(), Chunks(), Paces()
         self._basis: tuple[Any, ...] = ()
         self._made: list[Made] = []
         self._used = False
@@ -58,5 +59,6 @@ class Kept:
         if not self._used:
             self._basis, self._made = (), []
         self._used = False
+        self.paces.looked()
         self.lookback.looked()
         self.chunks.looked()

@@ -25,7 +25,7 @@ from ior.snapshots import Snapshot
 from ior.stages.flamegraph import Flamegraph
 from ior.stages.groups import can_add, can_tell
 from ior.stages.history import SECOND_NS, History, HistorySnapshot, Second
-from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
+from ior.stages.stats import Stats, StatsSnapshot
 from ior.stages.stream import Stream, StreamSnapshot
 from ior.ui.durations import Shown
 from ior.ui.kept import Kept
@@ -33,7 +33,7 @@ from ior.ui.moment import Watched
 from ior.ui.nodes import Nodes
 from ior.ui.notes import Noted
 from ior.ui.spans import chunks_of, cut, ends, within
-from ior.ui.trend import Point, Trend, by_second
+from ior.ui.trend import Trend
 from ior.ui.window import Window
 from ior.waiting import InFlight, in_flight
 
@@ -199,16 +199,8 @@ class Sight:
         history = self.seconds() if self._nodes.recorded else None
         if history is None:
             return self.trend.rates()
-        # The seconds may go on where the rows do not: they are of another node.
-        return self.once(("rates", history), lambda: self._recorded_rates(history))
-
-    def _recorded_rates(self, history: HistorySnapshot) -> dict[str, tuple[float, ...]]:
-        points = []
-        for second in history.seconds:
-            sums = Stats(StatsConfig(by=[]))
-            sums.add(second.groups)
-            points.append(Point.of(second.number, sums.snapshot().totals))
-        return by_second(points)
+        # Not of the rows: seconds are of another node, and may go on where the rows do not.
+        return self._kept.paces.of(history)
 
     def picked(self) -> Iterator[tuple[Batch, npt.NDArray[np.intp] | None]]:
         """Yield the retained batches, oldest first, each with its rows that are to be shown.

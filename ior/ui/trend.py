@@ -58,10 +58,15 @@ class Trend:
 
 
 def by_second(seconds: Sequence[Point]) -> dict[str, tuple[float, ...]]:
-    """Return what happened in each second, oldest first; in one that is not there nothing did."""
+    """Return what happened in each second, oldest first; in one that is not there nothing did.
+
+    A second that is there twice, as two hosts or clocks have a part in it, is added up.
+    """
     found: dict[str, tuple[float, ...]] = {}
     for i, name in enumerate(Point._fields[1:], 1):
-        counts = {second.at: float(second[i]) for second in seconds}
+        counts: dict[int, float] = {}
+        for second in seconds:
+            counts[second.at] = counts.get(second.at, 0.0) + second[i]
         numbers = range(seconds[0].at, seconds[-1].at + 1) if seconds else range(0)
         found[name] = tuple(counts.get(number, 0.0) for number in numbers)
     return found
