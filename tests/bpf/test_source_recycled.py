@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from tracing import MODES, compiled, program, trace
+from tracing import MODES, WAITING, compiled, program, trace
 
 from ior.errors import NoSuchTarget
 from ior.pipeline.run import Run
@@ -16,7 +16,9 @@ from ior.sources.bpf.targets import Target
 
 pytestmark = pytest.mark.kernel
 
-RECYCLED = r"""
+RECYCLED = (
+    WAITING
+    + r"""
 #include <linux/sched.h>
 static pid_t born_as(pid_t pid) {
 	struct clone_args how = { .exit_signal = SIGCHLD, .set_tid = (long)&pid, .set_tid_size = 1 };
@@ -33,7 +35,7 @@ int main(int argc, char **argv) {
 		syscall(SYS_read, ends[0], &byte, 1); /* killed in here */
 		_exit(1);
 	}
-	usleep(30000);
+	until_in(first, SYS_read);
 	kill(first, SIGKILL);
 	waitpid(first, NULL, 0);
 	pid_t second = born_as(first);
@@ -48,6 +50,7 @@ int main(int argc, char **argv) {
 	return 0;
 }
 """
+)
 
 
 @pytest.mark.parametrize("pairing", MODES)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing import MARK, MODES, Traced, compiled, program, trace
+from tracing import MARK, MODES, WAITING, Traced, compiled, program, trace
 
 from ior.pipeline.run import Run
 from ior.syscalls import table
@@ -18,25 +18,9 @@ pytestmark = [pytest.mark.kernel, pytest.mark.core]
 
 PAUSE = table().nr("pause")
 
-SIGNALLER = r"""
-/* Wait until what /proc says of a process has a text in it. */
-static void until(pid_t pid, const char *name, const char *text) {
-	char path[64], said[1024];
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	do {
-		usleep(1000);
-		FILE *file = fopen(path, "r");
-		must(file != NULL, path);
-		said[0] = '\n';
-		said[1 + fread(said + 1, 1, sizeof(said) - 2, file)] = 0;
-		fclose(file);
-	} while (!strstr(said, text));
-}
-static void until_in(pid_t pid, int nr) {
-	char text[16];
-	snprintf(text, sizeof(text), "\n%d ", nr);
-	until(pid, "syscall", text);
-}
+SIGNALLER = (
+    WAITING
+    + r"""
 /* Have this process get SIGALRM, so many times, when it has been in a call for a while. */
 static void alarm_in(int nr, int times, volatile int *handled) {
 	pid_t self = getpid();
@@ -52,6 +36,7 @@ static void alarm_in(int nr, int times, volatile int *handled) {
 	_exit(0);
 }
 """
+)
 
 HANDLED = (
     SIGNALLER

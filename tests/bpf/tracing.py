@@ -72,6 +72,28 @@ static void must(int ok, const char *what) {
 }
 """
 
+WAITING = r"""
+/* Wait until what /proc says of a process has a text in it. */
+static void until(pid_t pid, const char *name, const char *text) {
+	char path[64], said[1024];
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	do {
+		usleep(1000);
+		FILE *file = fopen(path, "r");
+		must(file != NULL, path);
+		said[0] = '\n';
+		said[1 + fread(said + 1, 1, sizeof(said) - 2, file)] = 0;
+		fclose(file);
+	} while (!strstr(said, text));
+}
+static void until_in(pid_t pid, int nr) {
+	char text[16];
+	snprintf(text, sizeof(text), "\n%d ", nr);
+	until(pid, "syscall", text);
+}
+"""
+"""C functions that wait until a process is where /proc says that it is."""
+
 _FOLDER = tempfile.TemporaryDirectory(prefix="ior-programs-")
 
 
