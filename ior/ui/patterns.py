@@ -44,7 +44,9 @@ class Matcher:
 
     def __init__(self, pattern: str) -> None:
         self._search = compiled(pattern, 0 if pattern != pattern.lower() else re.IGNORECASE).search
-        self._guarded = len(_REPEATS.findall(pattern)) > 1  # only then can it take long
+        repeats, others = len(_REPEATS.findall(pattern)), pattern.count("|")
+        # Only then can it take long: what is repeated is, or can be read in several ways.
+        self._guarded = repeats > 1 or ("(" in pattern and repeats + others > 1)
         self.slow = False
 
     def __call__(self, text: str) -> object:
