@@ -64,7 +64,7 @@ int BPF_PROG(enter, struct pt_regs *regs, long nr)
 def test_a_name_is_known_before_the_call_that_uses_it(
     open_bpf: Callable[[str], ObjectSpec],
 ) -> None:
-    shell = "read go; exec dd if=/dev/zero of=/dev/null bs=1 count=150000 status=none"
+    shell = "read go; exec dd if=/dev/zero of=/dev/null bs=1 count=500000 status=none"
     writer = subprocess.Popen(["sh", "-c", shell], stdin=subprocess.PIPE)
     assert writer.stdin is not None
     newest, calls_read, drains = 0, 0, 0
@@ -93,5 +93,5 @@ def test_a_name_is_known_before_the_call_that_uses_it(
                 calls_read += len(taken)
                 drains += bool(len(taken))
             assert calls_read + int(loaded.globals["calls_lost"]) == loaded.globals["made"]
-    assert drains > 10
+    assert drains > 3
     assert newest >= 50_000
