@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from product import books, ior, started
+from product import books, ior, started, wait_for
 
 pytestmark = pytest.mark.kernel
 
@@ -92,16 +92,19 @@ def test_with_drop_newest_its_siblings_get_every_call(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_names_what_was_abandoned(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW.replace("0.3", "600"))
+    begun = tmp_path / "begun"
+    stuck = f"open({str(begun)!r}, 'x').close(); time.sleep(600)"
+    (tmp_path / "slow.py").write_text(SLOW.replace("time.sleep(0.3)", stuck))
     (tmp_path / "p.toml").write_text(PIPELINE.format(policy="block", ring="4MiB"))
     with started(tmp_path, "run", "p.toml", "--ledger", "l.json", "--", *WORK) as run:
         assert run.stderr is not None
         assert "tracing" in run.stderr.readline()
+        wait_for(begun.exists, "a batch in the slow stage")
         run.send_signal(signal.SIGINT)
         run.send_signal(signal.SIGTERM)
         said = run.stderr.read()
         assert run.wait(60) == 1, said
-    assert "abandoned: 'kernel'" in said.splitlines()[-1]
+    assert "'slow'" in said.splitlines()[-1].partition("abandoned: ")[2]
     ledger = books(tmp_path / "l.json")
     assert ledger["closed"] is False
     assert ledger["open_because"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import pyte
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
+PARTS, SILENCE_S = 64, 0.05  # of a picture, at the most; how long nothing follows its last one
 _ESCAPES = re.compile("\x1b\\[[0-9;?]*[a-zA-Z]")
 
 
@@ -58,6 +60,10 @@ class Pty:
                 continue
             except pexpect.EOF:
                 raise AssertionError("it ended:\n" + "\n".join(self.lines)) from None
+            # A picture is more than the terminal's buffer holds: it is whole when nothing follows.
+            with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+                for _ in range(PARTS):
+                    part += self.child.read_nonblocking(65536, timeout=SILENCE_S)
             self.sent += part
             self._stream.feed(part)
         return self.lines
