@@ -87,7 +87,7 @@ class Viewer:
         self._pictures.append(now_ns)
         if totals is not None:
             self._trend.add(Point.of(now_ns, totals))
-        sight = Sight(self._run, self._nodes, now_ns, Chosen(), self._trend)
+        sight = Sight(self._run, self._nodes, now_ns, Chosen(), self._trend, kept=self._kept)
         return Picture(
             look,
             self._run.ledger(),
