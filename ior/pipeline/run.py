@@ -324,6 +324,10 @@ class Run:
         """
         return self._crew.rows()
 
+    async def moves(self) -> None:
+        """Wait until a source gives something."""
+        await self._gate.next()
+
     def _kernel_books(self) -> dict[str, int]:
         sums = dict.fromkeys(KERNEL, 0)
         for worker in self._begun:

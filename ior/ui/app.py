@@ -25,7 +25,7 @@ from ior.errors import IorError, UsageError
 from ior.host.command import Command
 from ior.host.output import check_writable
 from ior.host.tail import Tail, follow
-from ior.pipeline.clock import SystemClock
+from ior.pipeline.clock import SystemClock, until_next_second
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
@@ -46,7 +46,7 @@ from ior.ui.recorder import Recorder
 from ior.ui.reducer import reduce
 from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
-from ior.ui.shutter import Shutter
+from ior.ui.shutter import SETTLE_S, Shutter
 from ior.ui.sight import Chosen
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
@@ -361,8 +361,17 @@ class Session:
                 picture = self._picture()
                 if not picture.is_like(self.state.picture):
                     self.dispatch(Tick(picture))
-                shutter.took(picture, self.state.elapsed_ns, time.perf_counter() - begun)
-            await anyio.sleep(shutter.rest_s)
+                shutter.took(picture, time.perf_counter() - begun)
+            if shutter.is_still:
+                await self._still()
+            else:
+                await anyio.sleep(shutter.rest_s)
+
+    async def _still(self) -> None:
+        """Wait while nothing moves, until the next second begins."""
+        with anyio.move_on_after(until_next_second(self._clock)):
+            await self.run.moves()
+            await anyio.sleep(SETTLE_S)
 
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""

@@ -23,6 +23,7 @@ from prompt_toolkit.layout import (
     VSplit,
     Window,
 )
+from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.mouse_events import MouseEvent
 from prompt_toolkit.output import Output
 
@@ -65,7 +66,8 @@ class Screen:
                 lambda: (state().body_rows, self._body_line),
                 focusable=True,
                 pointed=self._pointed,
-            )
+            ),
+            lambda: state().body_rows,
         )
         self.application: Application[None] = Application(
             Layout(self._root(), focused_element=self._table),
@@ -75,6 +77,7 @@ class Screen:
             full_screen=True,
             mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
+            terminal_size_polling_interval=None,  # SIGWINCH tells
             before_render=lambda _: self._measure(),
             input=input,
             output=output,
@@ -91,31 +94,37 @@ class Screen:
 
     def _root(self) -> HSplit:
         state = self._state
-        label = LinesWindow(
-            LinesControl(lambda: (1, lambda _: [("class:label", self._label())])),
+        label = Window(
+            FormattedTextControl(self._label),
             width=lambda: Dimension.exact(width(self._label())),
+            style="class:label",
             height=1,
         )
         prompt = ConditionalContainer(
             VSplit([label, self._prompt.window]), Condition(lambda: state().prompt is not None)
         )
-        head = self._lines(frame.head, self._pointed_at_head)
+        head = self._lines(frame.head, lambda: state().head_rows, self._pointed_at_head)
         body = FloatContainer(self._table, [self._prompt.menu])
-        return HSplit([head, body, prompt, self._lines(frame.foot)])
+        return HSplit(
+            [
+                head,
+                body,
+                prompt,
+                self._lines(frame.foot, lambda: state().foot_rows - (state().prompt is not None)),
+            ]
+        )
 
     def _lines(
         self,
         view: Callable[[State], list[Line]],
+        rows: Callable[[], int],
         pointed: Callable[[MouseEvent], bool] = lambda event: False,  # noqa: ARG005 (no meaning)
     ) -> Window:
         def content() -> tuple[int, Callable[[int], Line]]:
             lines = view(self._state())
             return len(lines), lines.__getitem__
 
-        return LinesWindow(
-            LinesControl(content, pointed=pointed),
-            height=lambda: Dimension.exact(len(view(self._state()))),
-        )
+        return LinesWindow(LinesControl(content, pointed=pointed), rows)
 
     def _label(self) -> str:
         prompt = self._state().prompt

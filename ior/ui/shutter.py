@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ior.ui.events import Picture
 
-EAGER_S = 0.05  # between looks while the first second has not shown a call
 BEHIND, BEHIND_S = 65_536, 1.0  # records that wait in the kernel, and the rest while more do
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
+SETTLE_S = 0.05  # from the first row that moves until a picture of what it has led to
 _SECOND = 1_000_000_000
 
 
@@ -19,30 +19,24 @@ class Shutter:
     """Says when the next picture is due.
 
     `refresh_s` is between looks at whether anything has moved, `rest_s` until the next.
+    `is_still` says that nothing had moved at the last look.
     """
 
     def __init__(self, refresh_s: float) -> None:
         self._refresh_s = self.rest_s = refresh_s
-        self._seen: tuple[int, int] | None = None
+        self._rows, self._second = 0, -1
+        self.is_still = True
 
     def is_due(self, rows: int, now_ns: int) -> bool:
         """Return whether a picture would be another: `rows` that moved grew, or the second."""
-        seen = rows, now_ns // _SECOND
-        if seen == self._seen:
-            return False
-        self._seen = seen
-        return True
+        seen, second = (self._rows, self._second), now_ns // _SECOND
+        self._rows, self._second = rows, second
+        self.is_still = rows == seen[0]
+        return seen != (rows, second)
 
-    def took(self, picture: Picture, elapsed_ns: int, cost_s: float) -> None:
-        """Rest after a picture that took `cost_s`, `elapsed_ns` after the start.
-
-        That is less until the first call was seen, more where records wait in the kernel.
-        """
+    def took(self, picture: Picture, cost_s: float) -> None:
+        """Rest after a picture that took `cost_s`: longer where records wait in the kernel."""
         kernel = picture.ledger.kernel
         waiting = kernel.get("attempted", 0) - kernel.get("lost", 0) - kernel.get("read", 0)
-        rest_s = self._refresh_s
-        if waiting > BEHIND:
-            rest_s = max(rest_s, BEHIND_S)
-        elif not picture.ledger.calls and elapsed_ns < _SECOND:
-            rest_s = min(rest_s, EAGER_S)
+        rest_s = max(self._refresh_s, BEHIND_S) if waiting > BEHIND else self._refresh_s
         self.rest_s = max(rest_s, SHARE * cost_s)

@@ -1,21 +1,22 @@
 """What views are made of: lines of styled fragments of exact width, drawn when visible.
 
 A prompt_toolkit control that formats all its text on every frame costs 90 ms with 5000
-rows; `LinesControl` asks for the visible lines alone.
+rows; `LinesControl` is asked for the visible lines alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.data_structures import Point
-from prompt_toolkit.formatted_text.base import OneStyleAndTextTuple
-from prompt_toolkit.layout import Window
+from prompt_toolkit.layout import Dimension, Window
 from prompt_toolkit.layout.controls import UIContent, UIControl
 from prompt_toolkit.layout.mouse_handlers import MouseHandlers
-from prompt_toolkit.layout.screen import Screen, WritePosition
+from prompt_toolkit.layout.screen import Char, Screen, WritePosition
 from prompt_toolkit.mouse_events import MouseEvent
 
 from ior.text import fit, sanitise, width
@@ -59,7 +60,7 @@ def spread(left: Line, right: Line, cells: int, style: str = "") -> Line:
 
 
 class LinesControl(UIControl):
-    """A control whose lines are made one by one, when the screen wants them.
+    """What a `LinesWindow` shows: lines that are made one by one, when the screen wants them.
 
     `content` gives how many lines there are, and what makes one of them. `pointed` takes what
     the mouse does on them, and says whether that meant anything.
@@ -82,70 +83,80 @@ class LinesControl(UIControl):
         """Return whether keys can go here."""
         return self._focusable
 
-    def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 (their signature)
-        """Return the content; prompt_toolkit asks it for the lines that it shows."""
+    def lines(self, rows: int) -> Iterator[Line]:
+        """Give the first `rows` lines, in signs that the terminal has, without padding."""
         count, line = self._content()
-        if is_plain(get_app().output.encoding()):
-            signs = line
-            line = lambda i: [(style, plain(text)) for style, text in signs(i)]  # noqa: E731 (short)
-        return UIContent(
-            get_line=lambda i: list[OneStyleAndTextTuple](_unpadded(line(i))),
-            line_count=count,
-            show_cursor=False,
-        )
+        is_short = is_plain(get_app().output.encoding())
+        for row in range(min(count, rows)):
+            made = unpadded(line(row))
+            yield [(style, plain(text)) for style, text in made] if is_short else made
 
-
-class _Unheard(MouseHandlers):
-    """Takes handlers that are not called."""
-
-    def set_mouse_handler_for_range(
-        self,
-        x_min: int,
-        x_max: int,
-        y_min: int,
-        y_max: int,
-        handler: Callable[[MouseEvent], NotImplementedOrNone],
-    ) -> None:
-        """Keep none."""
+    def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 (their signature)
+        """Return nothing: the window draws the lines itself."""
+        return UIContent()
 
 
 class LinesWindow(Window):
-    """A window of lines, which tells them where the mouse is.
+    """A window of lines, from the left edge of the screen to the right one.
 
-    prompt_toolkit tells of text alone: behind the end of a line, of its last sign, and in an empty
-    line, of the first line of all.
+    prompt_toolkit's own way of drawing is made for text that is edited: it scrolls, wraps, and
+    notes where each character went. Here a fragment's cells are known as long as it comes again.
     """
+
+    def __init__(self, content: LinesControl, height: Callable[[], int] | None = None) -> None:
+        exact = None if height is None else lambda: Dimension.exact(height())
+        super().__init__(content, height=exact)
+        self._lines = content
 
     def write_to_screen(  # noqa: PLR0917 (their signature)
         self,
         screen: Screen,
         mouse_handlers: MouseHandlers,
         write_position: WritePosition,
-        parent_style: str,
-        erase_bg: bool,
-        z_index: int | None,
+        parent_style: str,  # noqa: ARG002
+        erase_bg: bool,  # noqa: ARG002
+        z_index: int | None,  # noqa: ARG002
     ) -> None:
         """Draw the lines, and take what the mouse does on them."""
-        at = write_position
-        super().write_to_screen(screen, _Unheard(), at, parent_style, erase_bg, z_index)
+        top, rows = write_position.ypos, write_position.height
+        screen.visible_windows_to_write_positions[self] = write_position
+        screen.width, screen.height = write_position.width, max(screen.height, top + rows)
 
         def tell(event: MouseEvent) -> NotImplementedOrNone:
-            place = Point(event.position.x - at.xpos, event.position.y - at.ypos)
+            place = Point(event.position.x, event.position.y - top)
             told = MouseEvent(place, event.event_type, event.button, event.modifiers)
-            return self.content.mouse_handler(told)
+            return self._lines.mouse_handler(told)
 
-        mouse_handlers.set_mouse_handler_for_range(
-            at.xpos, at.xpos + at.width, at.ypos, at.ypos + at.height, tell
-        )
+        for y in range(top, top + rows):
+            mouse_handlers.mouse_handlers[y] = defaultdict(lambda: tell)
+        for y, line in enumerate(self._lines.lines(rows), top):
+            row, x = screen.data_buffer[y], 0
+            for style, text in line:
+                cells = _cells(style, text)[: write_position.width - x]
+                row.update(zip(range(x, x + len(cells)), cells, strict=True))
+                x += len(cells)
 
 
-def _unpadded(line: Line) -> Line:
-    """Leave of the plain padding at the end one cell: all of it costs as much to draw as text.
+@functools.lru_cache(2048)
+def _cells(style: str, text: str) -> tuple[Char, ...]:
+    """Return what the cells of a text show, made harmless; a wide character takes an empty one."""
+    cells: list[Char] = []
+    for character in sanitise(text):
+        char = _char(style, character)
+        if char.width:
+            cells += [char, *[_char("", "")] * (char.width - 1)]
+        else:  # a mark: on the last character, of however many cells
+            at = max(i for i, cell in enumerate(cells) if cell.char)
+            cells[at] = _char(style, cells[at].char + character)
+    return tuple(cells)
 
-    That one is where prompt_toolkit takes a click on what is right of it to be, and where it
-    would put the mark of a last character a second time.
-    """
+
+_char = functools.lru_cache(8192)(lambda style, character: Char(character, style))
+
+
+def unpadded(line: Line) -> Line:
+    """Leave the plain padding at the end off: it costs as much to draw as text."""
     end = len(line)
     while end and not line[end - 1][0] and not line[end - 1][1].strip(" "):
         end -= 1
-    return line if end == len(line) else [*line[:end], ("", " ")]
+    return line[:end]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import time
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 from tracing import Collect
 
 from ior.calls import MAX_CALLS
 from ior.host.command import Command
 from ior.pipeline.run import Run
-from ior.sources.bpf import source
+from ior.sources.bpf import waiting
 from ior.sources.bpf.source import BpfSource
 from ior.testing import graph
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.kernel
 BLOCKS = 200_000
 FILL_S = 0.02
 DD = ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={BLOCKS}", "status=none"]
+SLEEP = ["sleep", "1000"]
 
 
 def test_a_batch_is_half_full_or_had_its_time_to_fill() -> None:
@@ -40,16 +42,32 @@ def test_a_batch_is_half_full_or_had_its_time_to_fill() -> None:
     assert len(small) <= elapsed_s / FILL_S + 5  # a few more when the ring is emptied at the end
 
 
+def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the source wait longer than a test may take, once it is idle; return the waits."""
+    waits = []
+
+    def forever(_: object) -> float:
+        waits.append(1000.0)
+        return 1000.0
+
+    monkeypatch.setattr(waiting, "until_next_second", forever)
+    monkeypatch.setattr(waiting, "_IDLE_S", 0.2)
+    return waits
+
+
+async def idle(waits: list[float]) -> None:
+    """Return when the source waits for good."""
+    while not waits:  # noqa: ASYNC110 (a plain function tells)
+        await anyio.sleep(0.01)
+
+
 def test_a_stop_does_not_wait_for_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source would sleep longer than the test may take."""
-    for name in ("_POLL_S", "_IDLE_POLL_S"):
-        monkeypatch.setattr(source, name, 1000.0)
+    waits = patient(monkeypatch)
     node, seen = BpfSource(BpfSource.Config(pid=os.getppid(), syscalls=["swapon"])), Collect()
     run = Run(graph({"kernel": node, "seen": seen}, {"seen": "kernel"}))
 
     async def stop() -> None:
-        while node._wait is None:
-            await checkpoint()
+        await idle(waits)
         run.stop()
 
     async def both() -> None:
@@ -61,3 +79,35 @@ def test_a_stop_does_not_wait_for_a_record(monkeypatch: pytest.MonkeyPatch) -> N
         assert not seen.batches
 
     anyio.run(both)
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["a command", "a process"])
+def test_the_end_of_a_target_is_seen_though_no_record_tells_it(
+    started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = patient(monkeypatch)
+    ledgers = []
+
+    async def trace(pid: int, command: Command | None) -> None:
+        config = BpfSource.Config(pid=None if command else pid, syscalls=["swapon"])
+        nodes = {"kernel": BpfSource(config), "seen": Collect()}
+        run = Run(graph(nodes, {"seen": "kernel"}), command=command)
+
+        async def kill() -> None:
+            await idle(waits)
+            os.kill(pid, signal.SIGKILL)
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill)
+                ledgers.append(await run.run())
+
+    if started:
+        with Command.start(SLEEP) as command:
+            anyio.run(trace, command.pid, command)
+    else:
+        with subprocess.Popen(SLEEP) as process:
+            anyio.run(trace, process.pid, None)
+    (ledger,) = ledgers
+    assert ledger.closed
+    assert ledger.calls == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 from graph_nodes import (
     Doing,
     Endless,
@@ -25,6 +26,7 @@ from graph_nodes import (
 from ior.calls import Batch
 from ior.errors import IorError, OutputError, StageFailed
 from ior.pipeline.abc import Context
+from ior.pipeline.clock import until_next_second
 from ior.pipeline.run import Run
 from ior.pipeline.spec import Buffer
 from ior.testing import ListSource, VirtualClock, graph, halves
@@ -465,3 +467,31 @@ async def test_times_say_who_was_slow() -> None:
     assert times["slow"].busy_ns > held_ns
     edge = run.ledger().edges["in.out->slow"]
     assert (edge.waiting, edge.high_water, edge.batches) == (0, 1, 1)
+
+
+async def test_whoever_waits_for_a_move_is_told_of_the_next_batch_of_a_source() -> None:
+    source, keep, told = Waiting(), Keeping(), []
+    run = Run(graph({"in": source, "keep": keep}, {"keep": "in"}))
+
+    async def look() -> None:
+        for _ in range(2):
+            await run.moves()
+            told.append(run.rows())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run.run)
+        await run.started.wait()
+        tasks.start_soon(look)
+        await wait_all_tasks_blocked()
+        assert not told
+        for given in range(1, 4):
+            source.send.send_nowait(halves(rows=10))
+            await wait_all_tasks_blocked()
+            assert len(told) == min(given, 2)
+        source.send.close()
+    assert sum(map(len, keep.kept)) == 30
+
+
+def test_those_that_look_once_a_second_do_so_together() -> None:
+    waits = [until_next_second(VirtualClock(now_ns)) for now_ns in (0, 1, 999_999_999, 10**9)]
+    assert waits == pytest.approx([1.001, 1.000999999, 0.001000001, 1.001])

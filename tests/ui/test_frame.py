@@ -9,8 +9,6 @@ from emulated import FIELDS, SIZES, ledger, picture, table, tabs, tick
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.output import DummyOutput
 from test_state import EVENTS, after, running
 
 from ior.pipeline.ledger import EdgeBooks, StageBooks
@@ -27,7 +25,7 @@ from ior.ui.state import State
 from ior.ui.tabs.catalogue import documentation
 from ior.ui.tabs.table import TableTab
 from ior.ui.terms import joined
-from ior.ui.widgets import Line, LinesControl, exactly, spread
+from ior.ui.widgets import Line, exactly, spread
 
 
 def text(line: Line) -> str:
@@ -226,21 +224,6 @@ def test_lines_are_cut_and_padded_exactly(left: list[str], right: str, cells: in
     line: Line = [("", part) for part in left]
     assert width(text(exactly(line, cells))) == cells
     assert width(text(spread(line, [("", right)], cells))) == cells
-
-
-@pytest.mark.parametrize(
-    ("line", "drawn"),
-    [
-        ([("", "a "), ("", "   "), ("", "")], [("", "a "), ("", " ")]),
-        ([("class:badge", "  ")], [("class:badge", "  ")]),
-        ([("", "   ")], [("", " ")]),
-        ([("", " "), ("class:bad", "b")], [("", " "), ("class:bad", "b")]),
-    ],
-)
-def test_of_plain_padding_at_the_end_one_cell_is_drawn(line: Line, drawn: Line) -> None:
-    with create_app_session(output=DummyOutput()):
-        content = LinesControl(lambda: (1, lambda _: line)).create_content(80, 1)
-        assert content.get_line(0) == drawn
 
 
 def test_a_row_that_fits_is_not_marked_as_cut() -> None:

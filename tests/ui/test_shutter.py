@@ -19,8 +19,12 @@ SECOND = 1_000_000_000
 def test_a_picture_is_due_when_rows_move_and_once_a_second() -> None:
     shutter = Shutter(0.25)
     looks = [(0, 0.0), (0, 0.25), (0, 0.9), (5, 0.95), (5, 0.99), (5, 1.0), (5, 1.9), (5, 2.1)]
-    due = [shutter.is_due(rows, int(at_s * SECOND)) for rows, at_s in looks]
-    assert due == [True, False, False, True, False, True, False, True]
+    due = [(shutter.is_due(rows, int(at_s * SECOND)), shutter.is_still) for rows, at_s in looks]
+    assert due == [
+        *((True, True), (False, True), (False, True)),
+        (True, False),
+        *((False, True), (True, True), (False, True), (True, True)),
+    ]
 
 
 def picture(calls: int, waiting: int = 0) -> Picture:
@@ -30,20 +34,18 @@ def picture(calls: int, waiting: int = 0) -> Picture:
 
 
 @pytest.mark.parametrize(
-    ("taken", "elapsed_s", "cost_s", "rest_s"),
+    ("taken", "cost_s", "rest_s"),
     [
-        (picture(1), 0.1, 0.01, 0.25),
-        (picture(0), 0.1, 0.001, 0.05),
-        (picture(0), 1.1, 0.001, 0.25),
-        (picture(1), 9, 0.1, 0.4),
-        (picture(1, BEHIND), 9, 0.01, 0.25),
-        (picture(1, BEHIND + 1), 9, 0.01, 1.0),
+        (picture(1), 0.01, 0.25),
+        (picture(1), 0.1, 0.4),
+        (picture(1, BEHIND), 0.01, 0.25),
+        (picture(1, BEHIND + 1), 0.01, 1.0),
     ],
-    ids=["usual", "before the first call", "no call in a second", "dear", "nearly", "behind"],
+    ids=["usual", "dear", "nearly", "behind"],
 )
-def test_rests(taken: Picture, elapsed_s: float, cost_s: float, rest_s: float) -> None:
+def test_rests(taken: Picture, cost_s: float, rest_s: float) -> None:
     shutter = Shutter(0.25)
-    shutter.took(taken, int(elapsed_s * SECOND), cost_s)
+    shutter.took(taken, cost_s)
     assert shutter.rest_s == pytest.approx(rest_s)
 
 

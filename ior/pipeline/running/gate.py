@@ -10,6 +10,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._opened: anyio.Event | None = None  # None: it is open
+        self._watched: anyio.Event | None = None  # None: nobody looks who passes
 
     def shut(self) -> None:
         """Let nobody pass."""
@@ -22,6 +23,14 @@ class Gate:
             self._opened = None
 
     async def passing(self) -> None:
-        """Wait until the gate is open."""
+        """Wait until the gate is open, and pass."""
         while self._opened is not None:
             await self._opened.wait()
+        if self._watched is not None:
+            self._watched.set()
+            self._watched = None
+
+    async def next(self) -> None:
+        """Wait until somebody passes."""
+        self._watched = self._watched or anyio.Event()
+        await self._watched.wait()

@@ -46,7 +46,8 @@ class KernelBooks:
         """Return the programs' counters, summed over the CPUs."""
         counted = self._object.maps["counters"].get_per_cpu(0, records.COUNTERS)
         assert counted is not None
-        return {name: int(counted[name].sum()) for name in counted.dtype.names or ()}
+        sums = counted.view(np.uint64).sum(axis=0)
+        return dict(zip(records.COUNTERS.names or (), sums.tolist(), strict=True))
 
     def settled(self) -> bool:
         """Tell whether every record that a program began has been read or lost."""

@@ -145,6 +145,7 @@ def version() -> str:
     return text(libbpf().libbpf_version_string())
 
 
+@functools.cache
 def possible_cpus() -> int:
     """Return how many CPUs the kernel may ever have: the rows of a per-CPU value."""
     return check("libbpf_num_possible_cpus", libbpf().libbpf_num_possible_cpus())

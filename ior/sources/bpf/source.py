@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Any, ClassVar
 
-import anyio
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +36,8 @@ from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.targets import Target
 from ior.sources.bpf.totals import Counts
+from ior.sources.bpf.waiting import POLL_S, Wait
 
-# A ring with little in it is left to fill, as large batches cost less a call ...
-_FILL_BYTES_S = 2 << 30  # ... but not beyond a quarter of it at four million calls a second
-_FILL_LEAST_S = 0.001
-_POLL_S = 0.1  # how often the end of a target is looked for after the last record ...
-_IDLE_S, _IDLE_POLL_S = 1.0, 0.5  # ... and how often once there was none for so long
 _SETTLE_S = 0.5  # how long programs that were running at the detach may take to finish
 _BUSY_S = 0.05  # patience with a name that a stopped CPU has not finished writing
 _TURN_MARGIN = records.STRIDE * 512
@@ -85,8 +80,7 @@ class BpfSource(SelectiveSource):
         self._turned_at = 0  # position in the ring of calls; see `_turn_names`
         self._skips = 0
         self._stopping: float | None = None
-        self._wait: anyio.CancelScope | None = None  # for a record
-        self._read_at = 0.0
+        self._wait: Wait | None = None
 
     async def start(self, ctx: abc.Context) -> None:
         """Load, mark the target, attach.
@@ -96,9 +90,6 @@ class BpfSource(SelectiveSource):
         """
         await super().start(ctx)
         config = self.config
-        self._fill_s = min(ctx.batching.max_ms / 1000, self._ring_size / _FILL_BYTES_S)
-        # With this much waiting there is no wait.
-        self._busy_bytes = records.STRIDE * ctx.batching.max_calls // 2
         self._target = target = Target(config.pid, config.tid, ctx.command)
         with self._edited(target) as spec:
             self._object = features.load(spec)
@@ -106,6 +97,7 @@ class BpfSource(SelectiveSource):
             RingReader(self._object.maps["calls"].fd, self._ring_size),
             RingReader(self._object.maps["names"].fd, self._names_size),
         )
+        self._wait = Wait(self._rings[0], self._ring_size, ctx.batching, ctx.clock)
         self._counts.begin(self._object)
         if self._counts.rates and not self._choice.complete:
             self.ctx.warn(
@@ -128,7 +120,8 @@ class BpfSource(SelectiveSource):
         # Records begin and end with this map instead, for enter and exit at one instant.
         if self._stopping is None:
             self._choice.begin(self._object)
-        self._checked = self._read_at = time.monotonic()
+        self._checked = time.monotonic()
+        ctx.spawn(self._await_end, target)
 
     def _edited(self, target: Target) -> ObjectSpec:
         try:
@@ -159,7 +152,8 @@ class BpfSource(SelectiveSource):
     async def read(self) -> Batch | None:
         """Return what was recorded since, up to 16384 halves; None once detached and drained."""
         while True:
-            await self._fill()
+            if self._wait is not None and self._stopping is None:
+                await self._wait.for_records()
             batch = self._drain()
             self._warn_of_losses(at_once=False)
             if batch is not None:
@@ -172,26 +166,14 @@ class BpfSource(SelectiveSource):
             elif self._ended():
                 self.stop()
 
-    async def _fill(self) -> None:
-        """Wait, but not for long, until there is something to read, and let more come."""
-        if self._rings is None or self._stopping is not None:
-            return
-        ring = self._rings[0]
-        if not ring.pending_bytes:
-            with anyio.move_on_after(self._poll_s()) as self._wait:
-                await anyio.wait_readable(ring.fd)
-            self._wait = None
-        if self._fill_s >= _FILL_LEAST_S and 0 < ring.pending_bytes < self._busy_bytes:
-            await anyio.sleep(self._fill_s)
-
-    def _poll_s(self) -> float:
-        """Return how long to wait for a record: one that ends a target mostly is its last."""
-        idle = time.monotonic() - self._read_at > _IDLE_S
-        return _IDLE_POLL_S if idle else _POLL_S
+    async def _await_end(self, target: Target) -> None:
+        """Look at once whether a target is gone when the process that it was named by ends."""
+        if await target.process_end() and self._wait is not None:
+            self._wait.end()
 
     def _ended(self) -> bool:
         now = time.monotonic()
-        if now - self._checked < _POLL_S or self._object is None or self._target is None:
+        if now - self._checked < POLL_S or self._object is None or self._target is None:
             return False
         self._checked = now
         follow_suspends(self._object)
@@ -202,7 +184,7 @@ class BpfSource(SelectiveSource):
         if self._stopping is None:
             self._stopping = time.monotonic()
             if self._wait is not None:
-                self._wait.cancel()
+                self._wait.end()
             self._choice.end()
             if self._object is not None:
                 self._object.detach()
@@ -255,7 +237,6 @@ class BpfSource(SelectiveSource):
         words = calls.drain_words(records.STRIDE, self.ctx.batching.max_calls, until=until)
         if not words.size:
             return None
-        self._read_at = time.monotonic()
         batch = self._batch(records.fields_of(words))
         if self._books is not None:
             self._books.read += len(batch)

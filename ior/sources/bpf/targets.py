@@ -11,6 +11,8 @@ import os
 import select
 from typing import Final
 
+import anyio
+
 from ior.errors import NoSuchTarget
 from ior.host import own
 from ior.host.command import Command
@@ -34,12 +36,14 @@ class Target:
             raise no_thread(tid)
         if pid is not None:
             self._pidfd = _open(pid)
+        elif command is not None:
+            self._pidfd = _open(command.pid)
 
     def mark_before(self, loaded: Object) -> None:
         """Mark what must be known before anything is attached."""
         if self._command is not None:
-            self._mark(loaded, self._command.pid, ARMED)
-        if self._pidfd >= 0:
+            self._set(loaded, self._pidfd, ARMED)
+        elif self._pidfd >= 0:
             self._set(loaded, self._pidfd, FOLLOWED)
         for pid in own.processes():
             with contextlib.suppress(NoSuchTarget):  # a stage's process may have crashed
@@ -74,6 +78,13 @@ class Target:
         if self._pidfd >= 0 and not _has_ended(self._pidfd):
             return False
         return not loaded.iterate("list_followed")
+
+    async def process_end(self) -> bool:
+        """Wait for the end of the process; False at once where none was named."""
+        if self._pidfd < 0:
+            return False
+        await anyio.wait_readable(self._pidfd)
+        return True
 
     def close(self) -> None:
         """Let go of the target."""
