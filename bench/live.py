@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
+import anyio
 import numpy as np
 
 from bench import watching
@@ -27,7 +29,7 @@ RATE, LOAD_S = 1_000_000, 12
 BLOCKS, ROUNDS = 6_000_000, 5  # four seconds: every tab is drawn
 DD = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={BLOCKS}")
 PACED = (sys.executable, "-m", "bench.paced", str(RATE), str(LOAD_S))
-AIM_IDLE = 0.02
+AIM_IDLE, IDLE_ROUNDS = 0.02, 3
 AIM_DRAWN = 0.95  # of the calls that get through when hardly anything is drawn
 
 
@@ -52,7 +54,10 @@ def main() -> None:
         show("  hardly drawn", hardly)
         shares.append(delivered(drawn) / delivered(hardly))
     print_ring(paced)
-    share = idle()
+    share, bare = (
+        float(np.median([take() for _ in range(IDLE_ROUNDS)])) for take in (idle, waking)
+    )
+    print(f"To wake once a second and do nothing takes {bare:.1%} of a core here.")
     frames = [ms for seen in (demo, paced) for ms in seen.frames_ms]
     print_aims(float(np.quantile(frames, 0.95)), share, paced.ledger.lost, shares)
 
@@ -71,6 +76,18 @@ def idle() -> float:
             return watching.view(still, None, watching.idle).idle
         finally:
             other.kill()
+
+
+def waking() -> float:
+    """Return the part of a core that it takes to wake once a second, as the idle view does."""
+
+    async def wake() -> None:
+        for _ in range(round(watching.IDLE_S)):
+            await anyio.sleep(1)
+
+    begin = time.process_time(), time.monotonic()
+    anyio.run(wake)
+    return (time.process_time() - begin[0]) / (time.monotonic() - begin[1])
 
 
 def delivered(seen: Seen) -> float:

@@ -113,9 +113,9 @@ class LinesWindow(Window):
         screen: Screen,
         mouse_handlers: MouseHandlers,
         write_position: WritePosition,
-        parent_style: str,  # noqa: ARG002
-        erase_bg: bool,  # noqa: ARG002
-        z_index: int | None,  # noqa: ARG002
+        parent_style: str,  # noqa: ARG002 (their signature)
+        erase_bg: bool,  # noqa: ARG002 (their signature)
+        z_index: int | None,  # noqa: ARG002 (their signature)
     ) -> None:
         """Draw the lines, and take what the mouse does on them."""
         top, rows = write_position.ypos, write_position.height

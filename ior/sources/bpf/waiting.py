@@ -20,7 +20,7 @@ _IDLE_S: Final = 1.0  # ... until there was none for so long: then with all that
 
 
 class Wait:
-    """Waits for the ring of calls. `looked_s` is when something was there last, monotonic."""
+    """Waits for the ring of calls."""
 
     def __init__(self, ring: RingReader, ring_bytes: int, batching: Batching, clock: Clock) -> None:
         self._ring, self._clock = ring, clock
@@ -47,11 +47,6 @@ class Wait:
         if time.monotonic() - self._last_s <= _IDLE_S:
             return POLL_S
         return until_next_second(self._clock)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether somebody waits for a first record."""
-        return self._scope is not None
 
     def end(self) -> None:
         """Let the present wait be over, and the next ones be short."""

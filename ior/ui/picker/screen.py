@@ -87,6 +87,7 @@ class PickerScreen:
             full_screen=True,
             mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
+            terminal_size_polling_interval=None,  # SIGWINCH tells
             before_render=lambda _: self._measure(),
             input=input_,
             output=output,
