@@ -25,7 +25,7 @@ from ior.errors import IorError, UsageError
 from ior.host.command import Command
 from ior.host.output import check_writable
 from ior.host.tail import Tail, follow
-from ior.pipeline.clock import SystemClock, until_next_second
+from ior.pipeline.clock import SystemClock
 from ior.pipeline.graph import build
 from ior.pipeline.run import Run
 from ior.pipeline.running.statement import write_statement
@@ -34,7 +34,7 @@ from ior.text import sanitise
 from ior.ui.advice import advice
 from ior.ui.endings import either, signals
 from ior.ui.errands import Errands
-from ior.ui.events import Ended, Event, PeriodBegun, Picture, Started, Tick
+from ior.ui.events import Ended, Event, Faded, PeriodBegun, Picture, Started, Tick
 from ior.ui.keys import Action, Pressed
 from ior.ui.messages import diverted
 from ior.ui.nodes import looked_at
@@ -43,10 +43,10 @@ from ior.ui.options import Left, ViewOptions
 from ior.ui.picker.choice import Target
 from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder
-from ior.ui.reducer import reduce
+from ior.ui.reducer import MESSAGE_NS, reduce
 from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
-from ior.ui.shutter import SETTLE_S, Shutter
+from ior.ui.shutter import Shutter
 from ior.ui.sight import Chosen
 from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
@@ -167,6 +167,15 @@ class Session:
             self._grant(wish)
         if self._screen is not None:
             self._screen.follow(before, self.state)
+        message = self.state.message
+        same = before.is_over and before.message is message
+        if self.state.is_over and message is not None and not same and self._loop is not None:
+            self._loop.call_later(MESSAGE_NS / 1e9, self._fade, message)
+
+    def _fade(self, message: Noted | Said) -> None:
+        """Take a message off its line after the end, when no picture does it any more."""
+        if message is self.state.message:
+            self.dispatch(Faded())
 
     def _select(self) -> None:
         """Let through what is chosen, from this moment on, which a picture is taken of."""
@@ -362,16 +371,7 @@ class Session:
                 if not picture.is_like(self.state.picture):
                     self.dispatch(Tick(picture))
                 shutter.took(picture, time.perf_counter() - begun)
-            if shutter.is_still:
-                await self._still()
-            else:
-                await anyio.sleep(shutter.rest_s)
-
-    async def _still(self) -> None:
-        """Wait while nothing moves, until the next second begins."""
-        with anyio.move_on_after(until_next_second(self._clock)):
-            await self.run.moves()
-            await anyio.sleep(SETTLE_S)
+            await shutter.rest(self.run, self._clock)
 
     async def _leave(self) -> None:
         """Wait for the wish to leave, stop the run, then close the screen."""

@@ -113,12 +113,16 @@ class FiltersRead(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class Faded(msgspec.Struct, frozen=True):
+    """What the message line shows has stood long enough, and there are no pictures any more."""
+
+
 class PeriodBegun(msgspec.Struct, frozen=True):
     """From now on something else is let through."""
 
     period: Period
 
 
-OfTheRun = Started | Tick | Ended | Noted | Recording | PeriodBegun
+OfTheRun = Started | Tick | Ended | Faded | Noted | Recording | PeriodBegun
 OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said | FiltersRead
 Event = OfTheRun | OfThePerson

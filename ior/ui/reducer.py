@@ -17,6 +17,7 @@ from ior.ui.events import (
     Asked,
     Ended,
     Event,
+    Faded,
     FiltersRead,
     Look,
     PeriodBegun,
@@ -59,6 +60,8 @@ def _reduced(state: State, event: Event) -> State:
             phase = Phase.FAILED if error else Phase.ENDED
             state = replace(_seen(state, picture), status=status, advice=advice)
             return replace(state, phase=phase, error=error, ended_ns=picture.now_ns)
+        case Faded():
+            return replace(state, message=None)
         case Pressed(action, nth):
             return _pressed(state, event, action, nth)
         case Clicked():

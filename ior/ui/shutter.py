@@ -7,12 +7,24 @@ only the kernel counts, is at most a second old.
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import anyio
+
+from ior.pipeline.clock import Clock, until_next_second
 from ior.ui.events import Picture
 
 BEHIND, BEHIND_S = 65_536, 1.0  # records that wait in the kernel, and the rest while more do
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 SETTLE_S = 0.05  # from the first row that moves until a picture of what it has led to
 _SECOND = 1_000_000_000
+
+
+class Moving(Protocol):
+    """The part of a run that tells that it goes on."""
+
+    async def moves(self) -> None:
+        """Wait until a source gives something."""
 
 
 class Shutter:
@@ -40,3 +52,12 @@ class Shutter:
         waiting = kernel.get("attempted", 0) - kernel.get("lost", 0) - kernel.get("read", 0)
         rest_s = max(self._refresh_s, BEHIND_S) if waiting > BEHIND else self._refresh_s
         self.rest_s = max(rest_s, SHARE * cost_s)
+
+    async def rest(self, run: Moving, clock: Clock) -> None:
+        """Wait for the next look; while nothing moves that is when something does, or a second."""
+        if not self.is_still:
+            await anyio.sleep(self.rest_s)
+            return
+        with anyio.move_on_after(until_next_second(clock)):
+            await run.moves()
+            await anyio.sleep(SETTLE_S)

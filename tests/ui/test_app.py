@@ -63,6 +63,16 @@ def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> 
     assert books["stages"]["stats"]["consumed"] == 3020
 
 
+def test_a_message_goes_after_the_end_too(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MESSAGE_NS", 200_000_000)
+    person.when("ended", "2").when("syscall ", "y").when("copied", lambda: None)
+    person.until(lambda: "copied" not in "\n".join(person.terminal.lines), "q")
+    assert live(person, pipeline(STREAM)) == 0
+    before, screen = person.saw[-2:]
+    assert "copied" in before[-2]
+    assert "q leaves" in screen[-2]
+
+
 def test_q_stops_a_run_and_its_books_close(person: Person, tmp_path: Path) -> None:
     person.when("read ", "q")
     spec = pipeline(source="ends = false")
