@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -216,11 +221,76 @@ class Hogging(Bare, Sink):
         time.sleep(0.3)  # noqa: ASYNC251 - what it must not do
 
 
-async def test_an_async_stage_that_blocks_is_named() -> None:
+class Computing(Bare, Sink):
+    """Is async, and computes on the event loop."""
+
+    async def process(self, batch: Batch) -> None:
+        begin = time.thread_time()
+        while time.thread_time() < begin + 0.3:
+            pass
+
+
+class Ousted(Bare, Sink):
+    """Has hardly any processor for a while, as another process takes it."""
+
+    def __init__(self, rival: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.rival, self.used_s = rival, 0.0
+
+    async def process(self, batch: Batch) -> None:
+        assert self.rival.stdin is not None
+        begin, used = time.monotonic(), time.thread_time()
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        self.rival.stdin.close()  # off it goes
+        while time.monotonic() < begin + 0.35:
+            pass
+        self.used_s = time.thread_time() - used
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def warned_of(node: Node) -> list[tuple[str, str]]:
     said: list[tuple[str, str]] = []
-    nodes: dict[str, Node] = {"in": ListSource(batches(1)), "hog": Hogging(), "calm": Keeping()}
+    nodes: dict[str, Node] = {"in": ListSource(batches(1)), "hog": node, "calm": Keeping()}
     made = tied(nodes, {"hog": "in", "calm": "in"}, "hog", "calm")
-    run = Run(made, on_warning=lambda *what: said.append(what))
-    assert (await run.run()).closed
+    assert anyio.run(Run(made, on_warning=lambda *what: said.append(what)).run).closed
+    return said
+
+
+@pytest.mark.parametrize("hog", [Hogging, Computing])
+def test_an_async_stage_that_blocks_is_named(hog: type[Node]) -> None:
+    said = warned_of(hog())
     assert [node for node, _ in said] == ["hog"]
-    assert said[0][1].startswith("held up everything else for 3")
+    assert re.match(r"held up everything else for (2[5-9]\d|3\d\d) ms", said[0][1])
+
+
+RIVAL = """
+import sys, time
+print("ready", flush=True)
+sys.stdin.read()
+end = time.process_time() + 0.4
+while time.process_time() < end:
+    pass
+"""
+
+
+def test_an_async_stage_that_got_no_processor_did_not_block() -> None:
+    """It runs in a thread of its own, which may have to stay of the lowest class."""
+    said: list[tuple[str, str]] = []
+    cpu = {min(os.sched_getaffinity(0))}
+    command = (sys.executable, "-c", RIVAL)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as rival:
+        os.sched_setaffinity(rival.pid, cpu)
+        assert rival.stdout is not None
+        assert rival.stdout.readline() == b"ready\n"
+        ousted = Ousted(rival)
+
+        def run() -> None:
+            os.sched_setaffinity(0, cpu)
+            said.extend(warned_of(ousted))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    assert 0 < ousted.used_s < 0.15
+    assert said == []

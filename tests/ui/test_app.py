@@ -198,7 +198,6 @@ def test_nothing_is_written_over_the_screen(
         logging.getLogger("libbpf").removeHandler(handler)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
-    said = [line for line in said if "held up everything else" not in line]  # on a busy machine
     words = ("was logged", "was warned of", "was printed", "was written", "12 rows dropped")
     assert len(said) == len(words)
     for line, word in zip(said, words, strict=True):

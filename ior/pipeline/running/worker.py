@@ -25,7 +25,7 @@ from ior.pipeline.pace import NodeTimes
 from ior.pipeline.running.context import NodeContext
 from ior.pipeline.running.gate import Gate
 from ior.pipeline.running.outlets import Outlets
-from ior.pipeline.running.steps import Stepped, cancelled_only_by_us, parts
+from ior.pipeline.running.steps import RunDelay, Stepped, cancelled_only_by_us, parts
 from ior.pipeline.running.tolerance import Tolerance
 from ior.pipeline.selective import SelectiveSource
 from ior.pipeline.spec import OnError
@@ -257,10 +257,12 @@ class Worker:
         """Settle what a method answered; say so where the user's own code let nobody else run."""
         if self.ctx.lane is None:
             return await self._settled(result)
-        step = Stepped(self._settled(result))
+        delay = RunDelay()
+        step = Stepped(self._settled(result), delay)
         try:
             return await step
         finally:
+            delay.close()
             if step.longest_ns > _HOGGED_NS:
                 self.ctx.warn(
                     f"held up everything else for {format_duration(step.longest_ns)}; "
