@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ior.stages.flamegraph import FlameSnapshot
+from ior.snapshots import Field
+from ior.stages.flamegraph import WEIGHTS, FlameSnapshot
+from ior.ui.grid import cell
 from ior.ui.icicle import Box, Rows
 from ior.ui.tabs.abc import Size
 from ior.ui.tree import ROOT, Path, Tree
+from ior.units import format_count
 
 COLOURS = ("family", "mean latency", "errors", "change")
 HEIGHTS = ("", "latency", "gap", "bytes", "errors")
 """The weights whose means can be the frames' height."""
+
 
 _TALLEST = 4  # lines of a row of frames
 
@@ -129,3 +135,13 @@ class Drawing(msgspec.Struct, frozen=True, eq=False):
             return int(self.tree.sums[weight][box.node])
         kids, _ = self.tree.children(box.node, self.weight)
         return int(self.tree.sums[weight][kids[box.first :]].sum())
+
+
+def spoken(name: str, folded: int, values: Mapping[str, int]) -> str:
+    """Return a part as one line to be pasted: its name and what it weighs, by weight.
+
+    `folded` is how many of its children are meant, 0 for all of it.
+    """
+    said = f"{format_count(folded)} others of {name or 'all'}" if folded else name or "all"
+    cells = (f"{weight} {cell(Field(weight, WEIGHTS[weight]), n)}" for weight, n in values.items())
+    return "  ".join((said, *cells))

@@ -84,7 +84,7 @@ class Parts(msgspec.Struct, frozen=True, eq=False):
     def text(self, node: int) -> str:
         """Return the whole way to a node; what has no path is called what its row is."""
         path = self.tree.path(node)
-        if self.key == "file" and not path[0].startswith("/"):
+        if self.key == "file" and path and not path[0].startswith("/"):
             return path[-1]
         return "/".join(path)
 

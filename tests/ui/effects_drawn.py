@@ -11,6 +11,8 @@ from ior.ui import frame
 from ior.ui.frames import Drawing
 from ior.ui.icicle import Box
 from ior.ui.state import State
+from ior.ui.wishes import Copy
+from ior.units import format_count
 
 
 def drawing(state: State) -> Drawing:
@@ -74,6 +76,19 @@ def types_an_order(done: Done) -> None:
     done.again("\x15errno syscall", "enter")
     assert done.now[0].startswith(" errno›syscall ")
     assert "│ENOENT" in done.now[3]
+
+
+def copies_the_frame(done: Done) -> None:
+    (wish,) = done.seat.wishes
+    assert isinstance(wish, Copy)
+    said, calls, *_ = wish.text.split("  ")
+    assert said == " › ".join(view(done.before).at)
+    assert (
+        calls == f"calls {format_count(drawing(done.before).value(box_at(done.before), 'calls'))}"
+    )
+    assert [part.split()[0] for part in wish.text.split("  ")[2:]] == [
+        *("latency", "gap", "bytes", "errors")
+    ]
 
 
 def searches(done: Done) -> None:

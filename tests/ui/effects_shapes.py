@@ -14,6 +14,7 @@ from ior.ui.tabs.area import Areas
 from ior.ui.tabs.branches import Branches
 from ior.ui.treemap import Rect
 from ior.ui.wishes import Copy
+from ior.units import format_count
 
 WHOLES = {"Syscalls": "family", "Files": "directory", "Processes": "parent"}
 
@@ -216,14 +217,34 @@ def areas_by(holds: Callable[[Rect, Rect], bool]) -> Effect:
     return check
 
 
-def weighs_otherwise(done: Done) -> None:
-    drawn = {}
-    for weight in ("latency", "bytes", "errors", "calls"):
-        assert f" {weight} " in done.now[0]
-        drawn[weight] = done.now[1:]
-        done.again(done.name)
-    assert len({tuple(lines) for lines in drawn.values()}) >= 3
-    assert drawn["calls"] == done.was[1:]
+def weighs_by(*weights: str) -> Effect:
+    """The sizes go through the weights, and end with those of the beginning."""
+
+    def check(done: Done) -> None:
+        drawn = {}
+        for weight in weights:
+            assert f" {weight} " in done.now[0]
+            drawn[weight] = done.now[1:]
+            done.again(done.name)
+        assert len({tuple(lines) for lines in drawn.values()}) >= 3
+        assert drawn["calls"] == done.was[1:]
+
+    return check
+
+
+_ONWARD = weighs_by("latency", "bytes", "errors", "calls")
+
+
+def copies_the_part(done: Done) -> None:
+    (wish,) = done.seat.wishes
+    assert isinstance(wish, Copy)
+    inner, here = done.before.layout.inner, under_cursor(done.before)
+    name, *cells = wish.text.split("  ")
+    assert name == (inner.parts.text(here.node) or "all")
+    calls = inner.parts.tree.sums["calls"][here.node]
+    assert cells[0] == f"calls {format_count(int(calls))}"
+    assert [text.split()[0] for text in cells[1:]] == ["latency", "bytes", "errors"]
+    assert cells[-1].endswith(str(inner.parts.tree.sums["errors"][here.node]))
 
 
 def boxes_by(rows: int, beside: int) -> Effect:
@@ -302,14 +323,20 @@ IN_SHAPES: dict[tuple[str, Action], Effect] = {
     ("tree", Action.LEFT): tree_cells(-1),
     ("tree", Action.RIGHT): tree_cells(1),
     ("tree", Action.METRIC): nothing,
+    **{(shape, Action.ALL): nothing for shape in ("icicle", "treemap")},
     **{
-        (shape, action): nothing
+        (shape, action): effect
         for shape in ("icicle", "treemap")
-        for action in (Action.SORT, Action.REVERSE, Action.COPY, Action.ALL)
+        for action, effect in (
+            (Action.METRIC, _ONWARD),
+            (Action.SORT, _ONWARD),
+            (Action.REVERSE, weighs_by("errors", "bytes", "latency", "calls")),
+            (Action.COPY, copies_the_part),
+        )
     },
-    **{("icicle", action): nothing for action in (Action.OPEN, Action.CLOSE)},
+    ("icicle", Action.OPEN): boxes_by(1, 0),
+    ("icicle", Action.CLOSE): boxes_by(-1, 0),
     ("icicle", Action.DRILL): filters_by_the_part,
-    ("icicle", Action.METRIC): weighs_otherwise,
     ("icicle", Action.UP): boxes_by(-1, 0),
     ("icicle", Action.DOWN): boxes_by(1, 0),
     ("icicle", Action.LEFT): boxes_by(0, -1),
@@ -319,7 +346,6 @@ IN_SHAPES: dict[tuple[str, Action], Effect] = {
     ("icicle", Action.FIRST): to_row(0),
     ("icicle", Action.LAST): to_row(-1),
     ("treemap", Action.DRILL): filters_by_the_part,
-    ("treemap", Action.METRIC): weighs_otherwise,
     ("treemap", Action.UP): areas_by(lambda was, now: now.row + now.height <= was.row + 1),
     ("treemap", Action.DOWN): areas_by(lambda was, now: now.row >= was.row + was.height - 1),
     ("treemap", Action.LEFT): areas_by(lambda was, now: now.column + now.width <= was.column + 1),
@@ -348,7 +374,7 @@ BEFORE: dict[tuple[str, Action], tuple[str | Callable[[Seat], None], ...]] = {
     ("tree", Action.UP): ("G",),
     ("tree", Action.PAGE_UP): ("G",),
     ("tree", Action.FIRST): ("G",),
-    **{("icicle", action): ("j",) for action in _MOVES},
+    **{("icicle", action): ("j",) for action in (*_MOVES, Action.CLOSE, Action.COPY)},
     ("icicle", Action.DRILL): ("j",),
     ("icicle", Action.LEFT): ("j", "l"),
     **{("treemap", action): ("G",) for action in (Action.UP, Action.LEFT, Action.FIRST)},

@@ -32,6 +32,8 @@ from ior.ui.tabs.stats import FilesTab, ProcessesTab, StatsTab, SyscallsTab
 from ior.ui.terms import NoTerm
 from ior.ui.tree import ROOT, Tree
 from ior.ui.treemap import LEAST_AREA, Rect, place, squarified
+from ior.ui.wishes import Copy
+from ior.units import format_count
 
 TABS: dict[str, type[StatsTab]] = {
     "syscall": SyscallsTab,
@@ -355,6 +357,24 @@ def test_a_treemap_has_wholes_with_their_parts_in_them() -> None:
     assert "┌deep/c─" in text or "┌deep" in text
     assert text.index("┌/var/log─") < text.index("┌deep")
     assert showing("file", Action.DRILL, shape=3).terms == ('path under "/var/log"',)
+
+
+@pytest.mark.parametrize("shape", [2, 3])
+def test_what_shares_a_place_is_copied_as_what_it_is(shape: int) -> None:
+    table = table_of("file")
+    many = tuple((f"/many/{i:03}", *row[1:]) for i, row in enumerate([table.rows[0]] * 500))
+    state = showing("file", shape=shape)
+    shown = Tick(Picture(Look(replace(table, rows=many)), ledger(), 2 * 10**9))
+    state = after(
+        shown, *[Action.DOWN, Action.OPEN] * 3, Action.LAST, *[Action.RIGHT] * 500, state=state
+    )
+    inner = state.layout.inner
+    folded = [one for row in inner.drawing.boxes for one in row] if shape == 2 else inner.rects
+    (count,) = (one.folded for one in folded if one.folded)
+    wish = after(Action.COPY, state=state).wish
+    assert isinstance(wish, Copy)
+    calls = format_count(count * table.rows[0][1])
+    assert wish.text.startswith(f"{count} others of /many  calls {calls}  latency ")
 
 
 def test_one_moves_among_areas_and_into_them() -> None:

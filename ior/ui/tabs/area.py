@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ior.snapshots import Field
+from ior.stages.flamegraph import WEIGHTS as KINDS
 from ior.text import fit, width
-from ior.ui.frames import Zoom
+from ior.ui.frames import Zoom, spoken
 from ior.ui.grid import cell
 from ior.ui.keys import Action, Pressed
 from ior.ui.parts import WEIGHTS, Parts
@@ -20,7 +21,6 @@ from ior.ui.treemap import Rect, place
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count
 
-_KINDS = {"calls": "count", "latency": "duration", "bytes": "size", "errors": "count"}
 _COLOURS = 6
 _ABOVE, _BELOW = 1, 2  # lines over and under the areas
 
@@ -95,10 +95,12 @@ def step(view: AreaView, layout: Areas, event: TabEvent) -> Step | None:
         return Step(_on(view, layout, hit[-1])) if hit else None
     if not isinstance(event, Pressed):
         return None
-    if event.action is Action.METRIC:
+    if event.action in _TURNS:
         weights = list(WEIGHTS)
         at = weights.index(view.weight)
-        return Step(replace(view, weight=weights[(at + 1) % len(weights)]))
+        return Step(replace(view, weight=weights[(at + _TURNS[event.action]) % len(weights)]))
+    if event.action is Action.COPY:
+        return _copy(view, layout)
     if event.action is Action.POP:
         if not view.zooms:
             return None
@@ -124,6 +126,14 @@ def _drill(view: AreaView, layout: Areas) -> Step:
         return Step(view, term=layout.parts.term(rect.node))
     except NoTerm as why:
         return Step(view, str(why))
+
+
+def _copy(view: AreaView, layout: Areas) -> Step:
+    if layout.at < 0:
+        return Step(view)
+    rect = layout.rects[layout.at]
+    values = {weight: _value(layout, rect, weight) for weight in WEIGHTS}
+    return Step(view, copy=spoken(layout.parts.text(rect.node), rect.folded, values))
 
 
 def _on(view: AreaView, layout: Areas, at: int) -> AreaView:
@@ -170,6 +180,7 @@ def _inner(layout: Areas) -> int:
     return layout.at + 1 if layout.rects[layout.at].inner else layout.at
 
 
+_TURNS = {Action.METRIC: 1, Action.SORT: 1, Action.REVERSE: -1}  # the largest stands first
 _MOVES: dict[Action, Callable[[Areas], int]] = {
     Action.LEFT: _beside(-1, 0),
     Action.RIGHT: _beside(1, 0),
@@ -231,7 +242,7 @@ def _piece(layout: Areas, i: int, row: int, start: int, end: int) -> Line:
         return [(style, "┌" + text + "─" * (end - start - 1 - width(text)))]
     text = ""
     if row == rect.row + 1 and not rect.inner:
-        value = cell(Field(layout.weight, _KINDS[layout.weight]), _value(layout, rect))
+        value = cell(Field(layout.weight, KINDS[layout.weight]), _value(layout, rect))
         text = value if len(value) < rect.width else ""
     edge = "│" if start == rect.column else ""
     return [(style, (edge + text).ljust(end - start))]
@@ -254,11 +265,12 @@ def _label(layout: Areas, rect: Rect) -> str:
     return layout.parts.label(rect.node, rect.above)
 
 
-def _value(layout: Areas, rect: Rect) -> int:
-    tree, weight = layout.parts.tree, layout.weight
+def _value(layout: Areas, rect: Rect, weight: str = "") -> int:
+    """Return what an area weighs, by the weight that is shown unless told otherwise."""
+    tree, weight = layout.parts.tree, weight or layout.weight
     if not rect.folded:
         return int(tree.sums[weight][rect.node])
-    kids, _ = tree.children(rect.node, weight)
+    kids, _ = tree.children(rect.node, layout.weight)
     return int(tree.sums[weight][kids[rect.first :]].sum())
 
 
@@ -273,7 +285,7 @@ def _details(layout: Areas, row: int) -> Line:
         text = fit(path, columns - 2, keep="end").rstrip()
         return exactly([("class:value", f" {text}")], columns)
     value, whole = _value(layout, rect), max(1, int(tree.sums[layout.weight][ROOT]))
-    said = cell(Field(layout.weight, _KINDS[layout.weight]), value)
+    said = cell(Field(layout.weight, KINDS[layout.weight]), value)
     said_of: Line = [("class:value", f" {said} "), ("", f"{value / whole:.1%} of all")]
     if layout.weight != "calls" and not rect.folded:
         calls = int(tree.sums["calls"][rect.node])

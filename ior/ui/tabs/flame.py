@@ -72,6 +72,7 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
         Key(Action.REVERSE, ("S",), "S", "", "type an order of frames: comm path syscall"),
         Key(Action.SEARCH, ("/",), "/", "search", "search frames by a regular expression"),
         *MATCHES,
+        Key(Action.COPY, ("y",), "y", "", "copy the frame to the terminal's clipboard"),
         Key(Action.BASELINE, ("r",), "r", "since now", "count from now on; again: from the start"),
         Key(Action.UP, ("up", "k"), "Up k", "", "to the frame that this one is in"),
         Key(Action.DOWN, ("down", "j"), "Down j", "", "to the heaviest frame in this one"),

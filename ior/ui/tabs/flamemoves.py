@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ior.stages.flamegraph import FlameSnapshot
-from ior.ui.frames import COLOURS, HEIGHTS, Drawing, Zoom
+from ior.ui.frames import COLOURS, HEIGHTS, Drawing, Zoom, spoken
 from ior.ui.icicle import Box
 from ior.ui.keys import Action
 from ior.ui.tabs.abc import Question, Step, View
@@ -132,10 +132,28 @@ def clicked(view: FlameView, layout: Drawing, column: int, row: int) -> Step | N
     return _zoom(view, layout) if (at, k) == layout.at else _to(view, layout, (at, k))
 
 
-def _weight(view: FlameView, layout: Drawing) -> Step:
-    weights = list(layout.shown.snapshot.self_weight)
-    at = weights.index(layout.weight)
-    return Step(replace(view, weight=weights[(at + 1) % len(weights)]))
+def weighed(by: int) -> Callable[[FlameView, Drawing], Step]:
+    """Return what turns to another weight, so many further."""
+
+    def turn(view: FlameView, layout: Drawing) -> Step:
+        weights = list(layout.shown.snapshot.self_weight)
+        at = weights.index(layout.weight)
+        return Step(replace(view, weight=weights[(at + by) % len(weights)]))
+
+    return turn
+
+
+def copied(view: FlameView, layout: Drawing, name: str) -> Step:
+    """Copy what is under the cursor, called `name`, with all that it weighs."""
+    box = layout.boxes[layout.at[0]][layout.at[1]]
+    weights = layout.shown.snapshot.self_weight
+    values = {weight: layout.value(box, weight) for weight in weights}
+    return Step(view, copy=spoken(name, box.folded, values))
+
+
+def _copy(view: FlameView, layout: Drawing) -> Step:
+    box = layout.boxes[layout.at[0]][layout.at[1]]
+    return copied(view, layout, " › ".join(layout.tree.path(box.node)))
 
 
 def _colour(view: FlameView, layout: Drawing) -> Step:
@@ -166,10 +184,11 @@ def _ask_search(view: FlameView, _: Drawing) -> Step:
 CHANGES: dict[Action, Callable[[FlameView, Drawing], Any]] = {
     Action.DRILL: _zoom,
     Action.POP: _back,
-    Action.METRIC: _weight,
+    Action.METRIC: weighed(1),
     Action.VIEW: _colour,
     Action.HEIGHT: _height,
     Action.BASELINE: _baseline,
+    Action.COPY: _copy,
     Action.SEARCH: _ask_search,
     Action.NEXT_MATCH: _match(1),
     Action.PREVIOUS_MATCH: _match(-1),

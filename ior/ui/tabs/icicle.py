@@ -5,6 +5,8 @@ It is drawn, and moved about in, as the flamegraph is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from ior.stages.flamegraph import FlamegraphConfig
@@ -13,7 +15,7 @@ from ior.ui.keys import Action, Pressed
 from ior.ui.parts import Parts
 from ior.ui.tabs.abc import Size, Step, TabEvent
 from ior.ui.tabs.flame import FlameTab
-from ior.ui.tabs.flamemoves import FlameView
+from ior.ui.tabs.flamemoves import CHANGES, FlameView, copied, weighed
 from ior.ui.terms import NoTerm
 
 _FLAME = FlameTab("", FlamegraphConfig(), rows=False)
@@ -32,6 +34,12 @@ _TAKEN = (
     Action.NEXT_MATCH,
     Action.PREVIOUS_MATCH,
 )
+_AS_IN_TABLES: dict[Action, Callable[[FlameView, Drawing], Step | None]] = {
+    Action.SORT: weighed(1),  # what is widest stands first
+    Action.REVERSE: weighed(-1),
+    Action.OPEN: CHANGES[Action.DOWN],
+    Action.CLOSE: CHANGES[Action.UP],
+}
 
 
 class Icicle(msgspec.Struct, frozen=True, eq=False):
@@ -54,10 +62,14 @@ def step(view: FlameView, layout: Icicle, event: TabEvent) -> Step | None:
     drawing = layout.drawing
     if not isinstance(event, Pressed) or event.action in _TAKEN:
         return _FLAME.reduce(view, drawing, event)
-    if event.action is not Action.DRILL:
-        return None
+    if event.action in _AS_IN_TABLES:
+        return _AS_IN_TABLES[event.action](view, drawing)
     row, k = drawing.at
     box = drawing.boxes[row][k]
+    if event.action is Action.COPY:
+        return copied(view, drawing, layout.parts.text(box.node))
+    if event.action is not Action.DRILL:
+        return None
     if box.folded or not box.node:
         return _FLAME.reduce(view, drawing, event)
     try:

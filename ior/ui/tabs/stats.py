@@ -30,6 +30,7 @@ from ior.ui.widgets import Line
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
 SHAPES: tuple[Shape, ...] = ("table", "tree", "icicle", "treemap")
 _SEARCHES = (Action.SEARCH, Action.NEXT_MATCH, Action.PREVIOUS_MATCH)
+_SIZES = "widths and areas by calls, latency, bytes, errors; so s, S back"
 Shape = Literal["table", "tree", "icicle", "treemap"]
 
 
@@ -62,9 +63,9 @@ class StatsTab(TableTab):
     keys: ClassVar[tuple[Key, ...]] = (
         *TableTab.keys,
         Key(Action.VIEW, ("v",), "v", "view", "as a tree, an icicle, a treemap, a table"),
-        Key(Action.METRIC, ("m",), "m", "", "widths and areas by calls, latency, bytes, errors"),
-        Key(Action.OPEN, ("+", "="), "+", "", "in a tree: open; in a treemap: to the parts"),
-        Key(Action.CLOSE, ("-",), "-", "", "in a tree: close; in a treemap: to the whole"),
+        Key(Action.METRIC, ("m",), "m", "", _SIZES),
+        Key(Action.OPEN, ("+", "="), "+", "", "in a tree: open; in the other two: to the parts"),
+        Key(Action.CLOSE, ("-",), "-", "", "in a tree: close; in the other two: to the whole"),
         Key(Action.ALL, ("*",), "*", "", "in a tree: open everything; again: close it"),
         Key(Action.GROUP, ("c",), "c", "", "group processes by parent, command, cgroup, container"),
     )
