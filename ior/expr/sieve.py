@@ -106,6 +106,29 @@ def split(tree: Tree, subjects: Collection[str] = SUBJECTS, *, arch: str | None 
     return Split(joined(pushed), joined(rest), Sieve(**found))  # type: ignore[arg-type]  # by name
 
 
+def syscalls_of(tree: Tree, *, arch: str | None = None) -> frozenset[int] | None:
+    """Return the numbers of the syscalls of which a call may meet `tree`; None for all."""
+    parts = split(tree, ("syscall",), arch=arch)
+    found = parts.sieve.syscall
+    for term in () if parts.rest is None else conjuncts(parts.rest):
+        ways = [syscalls_of(way, arch=arch) for way in _ways(term)]
+        some = [way for way in ways if way is not None]
+        if some and len(some) == len(ways):
+            either = frozenset[int]().union(*some)
+            found = either if found is None else found & either
+    return found
+
+
+def _ways(tree: Tree) -> tuple[Tree, ...]:
+    """Return terms of which any holds where `tree` does; none where it is no disjunction."""
+    match tree:
+        case Or(terms):
+            return terms
+        case Not(And(terms)):
+            return tuple(map(Not, terms))
+    return ()
+
+
 def conjuncts(tree: Tree) -> Iterator[Tree]:
     """Yield terms that all hold where `tree` does, and only there."""
     match tree:

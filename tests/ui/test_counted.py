@@ -7,6 +7,7 @@ import pytest
 
 from ior.calls import CALLS
 from ior.counted import Counted, Standing, Totals
+from ior.expr import Predicate, compile_filter
 from ior.histogram import Histogram
 from ior.snapshots import Table
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
@@ -29,9 +30,11 @@ def snapshot() -> StatsSnapshot:
     return stats.snapshot()
 
 
-def shown(totals: Totals, *, known: bool) -> Detailed:
+def shown(totals: Totals, *, known: bool, where: Predicate | None = None) -> Detailed:
     found = snapshot()
-    table, detail = with_counted(found.by["syscall"], found.details["syscall"], totals, known=known)
+    table, detail = with_counted(
+        found.by["syscall"], found.details["syscall"], totals, known=known, where=where
+    )
     return signed(detailed(table, detail, {}, {}), totals, known=known)
 
 
@@ -81,6 +84,26 @@ def test_through_a_filter_the_kernel_has_nothing_to_say() -> None:
         assert column(found, "sampled") == ["1 in 10", "", "unavailable", "unavailable"]
         assert {len(row) for row in found.rows} == {len(found.fields)}
         assert arrange(found, Sort("calls", reverse=True)).rows[0][0] == "close"
+
+
+@pytest.mark.parametrize(
+    ("where", "listed"),
+    [
+        ('syscall != "futex"', {"clock_gettime"}),
+        ("family == FS", set()),
+        ("latency > 1ms and syscall in [futex, read]", {"futex"}),
+        ("pid == 1 or syscall == futex", {"futex", "clock_gettime"}),
+        ("not (pid == 1 and syscall == futex)", {"futex", "clock_gettime"}),
+        ("pid == 1 and family == FS or syscall == futex and tid == 1", {"futex"}),
+        ("not (syscall == futex or pid == 1)", {"clock_gettime"}),
+        ("is_error", {"futex", "clock_gettime"}),
+    ],
+)
+def test_what_the_filter_lets_no_call_through_of_is_not_listed(
+    where: str, listed: set[str]
+) -> None:
+    found = shown(TOTALS, known=False, where=compile_filter(where))
+    assert {*column(found, "syscall")} == {"read", "close", *listed}
 
 
 def test_calls_that_could_not_be_counted_make_it_at_least() -> None:

@@ -88,6 +88,10 @@ def test_futexes_are_only_counted_unless_asked_for(tmp_path: Path) -> None:
             row = next(line for line in lines if line.startswith("futex "))
             counts.append(int(row.replace("counted only", "").split()[1].replace(",", "")))
             assert ("counted only" in row) == (not options)
+            for where, listed in (("pid > 0", True), ("syscall != futex", False)):
+                pty.child.send(f"f\x15{where}\r")
+                pty.see(f" filter {where} ")
+                pty.wait(lambda lines, n=listed: any("futex " in s[:6] for s in lines) == n)
             pty.child.send("q")
             assert pty.leave() == (0, "")
         kernel = json.loads(books.read_bytes())["kernel"]

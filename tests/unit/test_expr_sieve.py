@@ -14,7 +14,7 @@ from ior import syscalls
 from ior.calls import CALLS
 from ior.expr import compile_filter
 from ior.expr.groups import GroupPath, GroupPaths
-from ior.expr.sieve import MOST, CommandNames, Sieve, split
+from ior.expr.sieve import MOST, CommandNames, Sieve, split, syscalls_of
 from ior.expr.wording import wording
 from ior.testing import calls
 from ior.text import unescape
@@ -99,14 +99,23 @@ TERMS = st.one_of(
         ]
     ),
 )
-FILTERS = st.recursive(
-    TERMS,
-    lambda inner: st.one_of(
-        inner.map("not ({})".format),
-        st.lists(inner, min_size=2, max_size=3).map(lambda s: " and ".join(f"({t})" for t in s)),
-        st.lists(inner, min_size=2, max_size=3).map(lambda s: " or ".join(f"({t})" for t in s)),
-    ),
-    max_leaves=8,
+
+
+def filters(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.recursive(
+        terms,
+        lambda inner: st.one_of(
+            inner.map("not ({})".format),
+            st.lists(inner, min_size=2, max_size=3).map(lambda s: f"({') and ('.join(s)})"),
+            st.lists(inner, min_size=2, max_size=3).map(lambda s: f"({') or ('.join(s)})"),
+        ),
+        max_leaves=8,
+    )
+
+
+FILTERS = filters(TERMS)
+OF_SYSCALLS = filters(
+    st.sampled_from(["syscall == read", "syscall != futex", "family == FS", "pid == 1", "is_error"])
 )
 
 
@@ -136,6 +145,16 @@ def test_the_parts_together_mean_the_whole(where: str, row: dict[str, Any]) -> N
         assert passes(parts.sieve, row) == held[0]
     else:
         assert parts.sieve == Sieve()
+
+
+@given(where=OF_SYSCALLS, row=rows())
+def test_what_a_filter_keeps_is_of_a_syscall_that_it_may_hold_for(
+    where: str, row: dict[str, Any]
+) -> None:
+    whole = compile_filter(where)
+    some = syscalls_of(whole.tree, arch="x86_64")
+    if some is not None and whole(batch_of(row))[0]:
+        assert row["nr"] in some
 
 
 @given(where=FILTERS)

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from ior import sampling, syscalls
 from ior.counted import Counted, Standing, Totals
+from ior.expr import Predicate
+from ior.expr.sieve import syscalls_of
 from ior.histogram import Histograms
 from ior.snapshots import Field, Table
 from ior.stages.tables import Detail
@@ -21,12 +23,18 @@ from ior.ui.parts import Detailed
 
 
 def with_counted(
-    table: Table, detail: Detail | None, totals: Totals, *, known: bool
+    table: Table,
+    detail: Detail | None,
+    totals: Totals,
+    *,
+    known: bool,
+    where: Predicate | None = None,
 ) -> tuple[Table, Detail | None]:
     """Return the table of syscalls, and what is behind it, with the lines of what is counted.
 
     Where the kernel's numbers are not `known`, those of a part of the calls stand for their
-    syscall, and none for one that is only counted.
+    syscall, and none for one that is only counted, which has no line where the filter `where`
+    holds for no call of it.
     """
     if not totals.counted:
         return table, detail
@@ -38,7 +46,10 @@ def with_counted(
         one = counted.pop(row[0], None)
         own = one if known else None
         lines.append((row if own is None else (row[0], *own.values()), i, own))
+    asked = None if where is None else syscalls_of(where.tree)
     for one in counted.values():
+        if asked is not None and syscalls.table().by_name[one.syscall].nr not in asked:
+            continue
         values = one.values() if known else empty
         lines.append(((one.syscall, *values), -1, one if known else None))
     lines.sort(key=lambda line: -1 if line[0][at] is None else line[0][at], reverse=True)

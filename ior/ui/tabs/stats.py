@@ -93,7 +93,7 @@ class StatsTab(TableTab):
             seen = deque([(sight.now_ns - span_ns, {})])
         totals, detail = self.totals(sight), found.details.get(self.key)
         known = not sight.window.span_s and sight.where is None and totals.available
-        table, detail = with_counted(table, detail, totals, known=known)
+        table, detail = with_counted(table, detail, totals, known=known, where=sight.where)
         timed = span_ns > 0 or sight.where is None
         lately_ns = None if span_ns else sight.lately_ns
         late = rates(table, sight.now_ns, seen, lately_ns) if timed else {}
