@@ -82,7 +82,8 @@ def main(folder: Path) -> None:
     """Go through the tabs and write a file for each."""
     folder.mkdir(parents=True, exist_ok=True)
     with Pty("--demo=static", "--theme=dark", columns=COLUMNS, rows=ROWS) as pty:
-        pty.wait(lambda lines: re.match(r" calls \d{2,3},\d", lines[1]) is not None)
+        # The first seconds say what a start costs, and not what a view does.
+        pty.wait(lambda lines: re.search(r"running 0:0[6-9]", lines[0]) is not None)
         names = re.findall(r"(\d) ([A-Z]\w+)", pty.lines[2])
         for key, name in names[: [name for _, name in names].index(LAST) + 1]:
             pty.child.send(key)
