@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import msgspec
 import numpy as np
 
@@ -26,6 +29,7 @@ from ior.pipeline.forms import stage_of
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.reading.convert import convert
 from ior.pipeline.run import Run
+from ior.pipeline.running.context import NodeContext
 from ior.snapshots import Snapshot
 from ior.testing.batches import calls, halves
 from ior.testing.graphs import ListSource, context, graph
@@ -78,10 +82,9 @@ async def _stage(cls: type[Stage], keys: Any, fed: list[Batch], split: bool) -> 
 
 async def _empty(node: Stage, like: Batch) -> None:
     node.connect(like.schema)
-    await _settled(node.start(context(takes=like.schema)))
-    output = await _settled(node.process(like.select(np.zeros(0, np.intp))))
-    assert not _count(output), "an empty batch gave rows"
-    await _settled(node.close())
+    async with _started(node, context(takes=like.schema)):
+        output = await _settled(node.process(like.select(np.zeros(0, np.intp))))
+        assert not _count(output), "an empty batch gave rows"
 
 
 async def _ran(node: Stage, fed: Sequence[Batch], schema: Schema) -> tuple[Rows, Stage]:
@@ -135,14 +138,12 @@ async def _sink(
     for some in (given, []):
         node, ctx = cls(keys), context(directory=directory, snapshots=snapshots)
         node.connect(fed[0].schema)
-        await _settled(node.start(ctx))
-        for batch in some:
-            answer: Any = await _settled(node.process(batch))
-            assert answer is None, "a sink gives nothing"
-        await _settled(node.tick(ctx.clock.now_ns()))
-        await _settled(node.drain())
-        await _settled(node.close())
-        await _settled(node.close())
+        async with _started(node, ctx):
+            for batch in some:
+                answer: Any = await _settled(node.process(batch))
+                assert answer is None, "a sink gives nothing"
+            await _settled(node.tick(ctx.clock.now_ns()))
+            await _settled(node.drain())
         assert not ctx.books.out, "a sink gives nothing"
     for batch, copies in zip(given, before, strict=True):
         _unmodified(batch, copies)
@@ -164,10 +165,8 @@ def check_source(
 
 
 async def _source(cls: type[Source], keys: Any, reads: int, directory: Path) -> None:
-    node = cls(keys)
-    await _settled(node.start(context(directory=directory)))
-    rows = 0
-    try:
+    node, rows = cls(keys), 0
+    async with _started(node, context(directory=directory)):
         for number in range(reads + _MANY):
             if number == reads:
                 node.stop()
@@ -188,9 +187,6 @@ async def _source(cls: type[Source], keys: Any, reads: int, directory: Path) -> 
             attempted, read, lost = (books.get(k, 0) for k in ("attempted", "read", "lost"))
             assert attempted == read + lost, f"books: attempted {attempted} != {read} + {lost}"
             assert read == rows, f"books: {read} read, {rows} given"
-    finally:
-        await _settled(node.close())
-    await _settled(node.close())
     await _lifecycle(lambda: cls(keys), None, directory)
 
 
@@ -286,16 +282,14 @@ async def _lifecycle(
     await _settled(make().close())
     before = _left()
     node = make()
-    await _settled(node.start(context(directory=directory, snapshots=snapshots)))
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        if isinstance(node, Source):
-            await _settled(node.read())
-        elif isinstance(node, (Stage, Sink)) and batch is not None:
-            node.connect(batch.schema)
-            await _settled(node.process(batch))
-    await _settled(node.close())
-    await _settled(node.close())
+    async with _started(node, context(directory=directory, snapshots=snapshots)):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            if isinstance(node, Source):
+                await _settled(node.read())
+            elif isinstance(node, (Stage, Sink)) and batch is not None:
+                node.connect(batch.schema)
+                await _settled(node.process(batch))
     left = _left() - before
     for _ in range(_PATIENCE):  # a thread that was abandoned may be about to end
         if not left:
@@ -303,6 +297,31 @@ async def _lifecycle(
         await anyio.sleep(0.01)
         left = _left() - before
     assert not left, f"left behind after it was cancelled and closed: {', '.join(sorted(left))}"
+
+
+@asynccontextmanager
+async def _started(node: Node, ctx: NodeContext) -> AsyncIterator[None]:
+    """Start a node, and close it twice; what it spawns ends before that."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        ctx.on_spawn = partial(_spawn, group)
+        try:
+            await _settled(node.start(ctx))
+            yield
+        except Exception as error:  # raised below: a task group would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    for _ in range(2):
+        try:
+            await _settled(node.close())
+        except Exception as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _spawn(group: anyio.abc.TaskGroup, function: Callable[[], Awaitable[object]]) -> None:
+    group.start_soon(_settled, function())
 
 
 def _left() -> set[str]:

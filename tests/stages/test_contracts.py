@@ -83,6 +83,31 @@ def test_the_kernel_source() -> None:
     check_source(built_in("bpf"), {"families": ["FS"]}, reads=0)
 
 
+class Beside(Stage):
+    """Does something beside its work until it has drained."""
+
+    async def start(self, ctx: Context) -> None:
+        await super().start(ctx)
+        ctx.spawn(anyio.sleep_forever)
+
+    def process(self, batch: Batch) -> Batch:
+        return batch
+
+
+class BesideSink(Sink):
+    async def start(self, ctx: Context) -> None:
+        await super().start(ctx)
+        ctx.spawn(anyio.sleep_forever)
+
+    def process(self, batch: Batch) -> None:
+        pass
+
+
+def test_nodes_may_spawn_tasks_as_in_a_graph() -> None:
+    check_stage(Beside)
+    check_sink(BesideSink)
+
+
 EXTRA = Column("extra", "u4", "text", "more", 0)
 
 
