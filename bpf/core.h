@@ -146,6 +146,7 @@ struct io_uring_task {
 
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int __state;
 	unsigned int flags;
 	int pid;
 	int tgid;
@@ -319,6 +320,8 @@ struct bpf_iter__task {
 #define CLONE_THREAD 0x00010000
 #define SA_RESTART 0x10000000
 #define PF_EXITING 0x00000004
+#define TASK_INTERRUPTIBLE 1
+#define TASK_UNINTERRUPTIBLE 2
 
 /* Direct loads through a pointer that was a scalar need this kfunc (Linux 6.2, commit
  * a35b9af4ec2c); before it, and under `probe_reads`, every load is a bpf_probe_read_kernel. */

@@ -1080,20 +1080,26 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return 0;
 }
 
-/* Return whether a task is the thread that the reader of the iterator calls `target_tid`: the
- * number that it has in the reader's pid namespace. */
-static __always_inline bool is_target(struct task_struct *task)
+/* Return the number that a thread has in the pid namespace of the reader of the iterator, 0
+ * where it has none there. */
+static __always_inline int number_of(struct task_struct *task)
 {
 	struct pid *pid = task->thread_pid;
 	__u32 level = bpf_get_current_task_btf()->thread_pid->level;
 	int number = 0;
 
-	if (!target_tid || level > pid->level)
-		return false;
+	if (level > pid->level)
+		return 0;
 	bpf_probe_read_kernel(&number, sizeof(number),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 				      level * bpf_core_type_size(struct upid));
-	return number == target_tid;
+	return number;
+}
+
+/* Return whether a task is the thread that the reader of the iterator calls `target_tid`. */
+static __always_inline bool is_target(struct task_struct *task)
+{
+	return target_tid && number_of(task) == target_tid;
 }
 
 /* Mark the running threads, and with follow_forks the descendants, of what is marked; writes a
@@ -1153,6 +1159,53 @@ int list_in_flight(struct bpf_iter__task *ctx)
 		bpf_seq_write(seq, &s->rec, sizeof(s->rec));
 	else if (ending && (!user_pairing || s->unrecorded)) /* of an enter that was sent `pair` says it */
 		COUNT(deselected);
+	return 0;
+}
+
+/* Write a record of every wanted call that a task sleeps in and whose enter was not seen, since
+ * tracing began later: without times, with the task's name in the first two words, in the next its
+ * number in the reader's pid namespace, and in the last whether a signal cannot wake it. A task
+ * that is awake may have left its call: its registers do not say. */
+SEC("iter/task")
+int list_entered_before(struct bpf_iter__task *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct ior_record found = {};
+	struct task_state *s;
+	struct pt_regs *regs;
+	__u64 raw[8] = {};
+	__u8 want;
+	long nr;
+
+	if (!task || task->flags & PF_EXITING || !task->mm || COMPAT_TASK(task))
+		return 0;
+	if (!(task->__state & (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)))
+		return 0;
+	s = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (selective ? !s || s->mark != MARK_FOLLOWED : s && s->mark == MARK_EXCLUDED)
+		return 0;
+	if (s && (s->parked != PARKED_NONE || s->rejected))
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	nr = SYSCALL_NR(regs);
+	if (nr < 0 || nr >= NR_LIMIT)
+		return 0;
+	want = wanted[nr & (NR_LIMIT - 1)];
+	if (!(want & WANT_ROWS) || want & (WANT_NONE_NOW | WANT_TASKS))
+		return 0;
+	LOAD_ARGUMENTS(raw, regs);
+	found.nr = nr;
+	found.pid = task->tgid;
+	found.tid = task->pid;
+	found.fd = -1;
+	if (syscalls[nr & (NR_LIMIT - 1)].fd >= 0)
+		found.fd = raw[syscalls[nr & (NR_LIMIT - 1)].fd & 7];
+	found.args[0] = *(__u64 *)task->comm;
+	found.args[1] = *(__u64 *)(task->comm + 8);
+	found.args[2] = number_of(task);
+	found.args[3] = !(task->__state & TASK_INTERRUPTIBLE);
+	bpf_seq_write(seq, &found, sizeof(found));
 	return 0;
 }
 

@@ -22,10 +22,30 @@ class Waiting(msgspec.Struct, frozen=True):
     file: str
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """A call that a thread slept in when tracing began, and still does; since when is not known.
+
+    `deaf` is True where no signal wakes it: its thread is in an uninterruptible sleep.
+    """
+
+    pid: int
+    tid: int
+    comm: str
+    syscall: str
+    fd: int
+    file: str
+    deaf: bool
+
+
 class InFlight(msgspec.Struct, frozen=True):
-    """The calls that had not returned at one moment, the one that has waited longest first."""
+    """The calls that had not returned at one moment, the one that has waited longest first.
+
+    `earlier` are those from before the trace, which no books count: of one that returns, nothing
+    is known but that.
+    """
 
     calls: tuple[Waiting, ...]
+    earlier: tuple[Earlier, ...] = ()
 
     def tables(self) -> Sequence[Table]:
         """Return one table; none when every call has returned."""
@@ -45,6 +65,7 @@ class InFlight(msgspec.Struct, frozen=True):
 
 def in_flight(snapshots: Iterable[object]) -> InFlight | None:
     """Return all calls in flight that sources have answered; None where none of them knows."""
-    known = [found.calls for found in snapshots if isinstance(found, InFlight)]
-    calls = sorted(chain(*known), key=lambda call: -call.age_ns)
-    return InFlight(tuple(calls)) if known else None
+    known = [found for found in snapshots if isinstance(found, InFlight)]
+    calls = sorted(chain(*(found.calls for found in known)), key=lambda call: -call.age_ns)
+    earlier = tuple(chain(*(found.earlier for found in known)))
+    return InFlight(tuple(calls), earlier) if known else None

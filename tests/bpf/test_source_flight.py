@@ -121,6 +121,54 @@ def test_a_call_that_has_not_returned_is_known_by_its_file_and_age(
     assert traced.ledger.kernel["in_flight"] == 6
 
 
+@pytest.mark.core
+@pytest.mark.parametrize(("pairing", "probe_reads"), KINDS)
+def test_a_call_from_before_the_trace_is_known_until_it_returns(
+    pairing: str, probe_reads: bool
+) -> None:
+    seen: list[InFlight] = []
+    reading, writing = os.pipe()
+    inode = os.stat(reading).st_ino
+
+    async def look(run: Run) -> None:
+        while not seen or seen[-1].earlier:
+            picture = run.snapshot("kernel")
+            assert isinstance(picture, InFlight)
+            if not seen:
+                os.write(writing, b"x")
+            seen.append(picture)
+            await asyncio.sleep(0.01)
+        run.stop()
+
+    def on_start(run: Run) -> None:
+        tasks.append(asyncio.ensure_future(look(run)))
+
+    tasks: list[asyncio.Future[None]] = []
+    program = "import os, time; os.read(0, 1); time.sleep(1000)"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=reading) as child:
+        try:
+            while "pipe" not in Path(f"/proc/{child.pid}/wchan").read_text():
+                time.sleep(0.01)
+            traced = trace(
+                pid=child.pid,
+                on_start=on_start,
+                pairing=pairing,
+                probe_reads=probe_reads,
+                syscalls=["read"],
+            )
+        finally:
+            child.kill()
+            os.close(reading)
+            os.close(writing)
+    comm = Path(sys.executable).resolve().name[:15]
+    (call,) = seen[0].earlier
+    assert (call.pid, call.tid, call.syscall, call.fd) == (child.pid, child.pid, "read", 0)
+    assert (call.file, call.deaf) == (f"pipe:[{inode}]", False)
+    assert call.comm in (comm, "python", "python3")
+    assert seen[-1].earlier == ()
+    assert traced.ledger.kernel["in_flight"] == 0
+
+
 @pytest.mark.parametrize("pairing", MODES)
 def test_the_ledger_says_what_a_run_left_waiting(tmp_path: Path, pairing: str) -> None:
     line = [sys.executable, "-m", "ior", "run", "summary", "--duration", "1s", "-q"]

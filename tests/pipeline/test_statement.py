@@ -74,7 +74,7 @@ class Counting(ListSource):
     )
 
     def snapshot(self) -> KernelSnapshot | None:
-        return KernelSnapshot((), Totals(self.counted, self.standing))
+        return KernelSnapshot((), totals=Totals(self.counted, self.standing))
 
 
 @pytest.mark.parametrize("standing", [Standing.EXACT, Standing.AT_LEAST])

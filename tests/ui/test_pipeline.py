@@ -19,7 +19,7 @@ from ior.ui.flow import Flow
 from ior.ui.keys import Action
 from ior.ui.state import State
 from ior.ui.tabs.pipeline import Picture, PipelineTab, PipelineView, waiting
-from ior.waiting import InFlight, Waiting
+from ior.waiting import Earlier, InFlight, Waiting
 
 SECOND = 1_000_000_000
 WAITS = (
@@ -88,6 +88,18 @@ def test_it_is_said_that_every_call_has_returned() -> None:
     assert found[4].strip() == "every call has returned"
     assert not found[5].strip()
     assert view(showing(Action.DOWN, picture=seen())).graph.cursor == 1
+
+
+def test_calls_from_before_the_trace_come_first_and_have_no_age() -> None:
+    hung = Earlier(77, 78, "cat", "read", 0, "/mnt/nfs/x", deaf=True)
+    graph = seen().graph
+    found = lines(showing(picture=Picture(graph, waiting(InFlight(WAITS, (hung,))))))
+    said = "in flight 4 not returned: 1 begun before the trace, others up to 90.0 s"
+    assert found[4].strip() == said
+    assert found[6].split() == ["77", "78", "cat", "read", "/mnt/nfs/x"]
+    assert [row.split()[1] for row in found[7:10]] == ["816", "1047", "1045"]
+    alone = lines(showing(picture=Picture(graph, waiting(InFlight((), (hung,))))))
+    assert alone[4].strip() == "in flight 1 not returned: 1 begun before the trace"
 
 
 def test_without_a_source_that_knows_there_is_the_graph_alone() -> None:

@@ -89,6 +89,10 @@ class KernelBooks:
         """Return the records of the calls that have been entered and have not returned."""
         return np.frombuffer(self._object.iterate("list_in_flight"), RECORD)
 
+    def calls_from_before(self) -> npt.NDArray[Any]:
+        """Return records of the calls that tasks have been asleep in since before the trace."""
+        return np.frombuffer(self._object.iterate("list_entered_before"), RECORD)
+
     def in_flight(self) -> int:
         """Return how many calls have not returned; up to a second old."""
         now_s = time.monotonic()

@@ -1,11 +1,13 @@
 """Calls that have not returned: what is every traced thread waiting for, and since when?
 
 The programs keep the enter of each call in the storage of its task; an iterator over all tasks
-gives them at any moment, whatever became of the ring.
+gives them at any moment, whatever became of the ring. Of calls from before the trace another one
+tells what the registers and descriptors of the sleeping task say.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +17,8 @@ from ior import syscalls
 from ior.calls import Flag
 from ior.sources.bpf import records
 from ior.sources.bpf.names import NameIds
-from ior.waiting import Waiting
+from ior.text import escape
+from ior.waiting import Earlier, Waiting
 
 RECORD: Final = np.dtype(list(records.FIELDS))
 """One call in flight: a record without the ring's header."""
@@ -41,3 +44,32 @@ def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> 
             strict=True,
         )
     )
+
+
+def earlier(found: npt.NDArray[Any], arch: str) -> tuple[Earlier, ...]:
+    """Return the calls from before the trace, those first that no signal wakes.
+
+    `found` are records of `RECORD` whose words hold what `list_entered_before` says.
+    """
+    name = syscalls.table(arch).name
+    columns = (found[key].tolist() for key in ("pid", "tid", "nr", "fd", "args"))
+    calls = [
+        Earlier(pid, tid, _comm(words), name(nr), fd, _file(words[2], fd), bool(words[3]))
+        for pid, tid, nr, fd, words in zip(*columns, strict=True)
+    ]
+    return tuple(sorted(calls, key=lambda call: not call.deaf))
+
+
+def _comm(words: list[int]) -> str:
+    raw = b"".join(word.to_bytes(8, "little") for word in words[:2])
+    return escape(raw.partition(b"\0")[0])
+
+
+def _file(number: int, fd: int) -> str:
+    """Return what the kernel calls the file behind a descriptor; nothing where it does not say."""
+    if fd < 0 or not number:
+        return ""
+    try:
+        return escape(os.readlink(f"/proc/{number}/fd/{fd}".encode()))
+    except OSError:
+        return ""

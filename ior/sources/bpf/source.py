@@ -30,7 +30,7 @@ from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
 from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
 from ior.sources.bpf.config import BpfConfig, problems, ring_bytes
-from ior.sources.bpf.flight import in_flight
+from ior.sources.bpf.flight import earlier, in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
@@ -211,7 +211,8 @@ class BpfSource(SelectiveSource):
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._ids.learn(self._announced(self._rings[1]))
         waiting = in_flight(found, self._ids, self._origin.arch, now_ns)
-        return KernelSnapshot(waiting, self._totals())
+        before = earlier(self._books.calls_from_before(), self._origin.arch)
+        return KernelSnapshot(waiting, before, totals=self._totals())
 
     def _settled(self) -> bool:
         """Tell whether every program that was running at the detach has finished its record."""

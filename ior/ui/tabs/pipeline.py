@@ -16,7 +16,7 @@ from ior.ui.tabs.abc import AnyTab, Clicked, Size, Step, Tab, TabEvent, View
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line, exactly
 from ior.units import format_count, format_duration
-from ior.waiting import InFlight
+from ior.waiting import Earlier, InFlight, Waiting
 
 FIELDS = (
     *(Field("pid", "int"), Field("tid", "int"), Field("comm", "text")),
@@ -138,10 +138,15 @@ class PipelineTab(Tab[PipelineView, Picture, PipelineLayout]):
 
 
 def waiting(found: InFlight) -> Table:
-    """Return the calls in flight as a table whose rows are known by process and thread."""
+    """Return the calls in flight as a table whose rows are known by process and thread.
+
+    Those from before the trace come first, and have no age.
+    """
+    calls: tuple[Earlier | Waiting, ...] = (*found.earlier, *found.calls)
     rows = tuple(
-        (call.pid, call.tid, call.comm, call.age_ns, call.syscall, call.file or None, fd)
-        for call in found.calls
+        (call.pid, call.tid, call.comm, age_ns, call.syscall, call.file or None, fd)
+        for call in calls
+        for age_ns in [call.age_ns if isinstance(call, Waiting) else None]
         for fd in [call.fd if call.fd >= 0 else None]
     )
     return Table("In flight", FIELDS, rows)
@@ -173,13 +178,17 @@ def _clicked(view: PipelineView, layout: PipelineLayout, event: Clicked) -> Step
 
 
 def _title(table: Table, columns: int) -> Line:
-    """Say how many calls have not returned, and how long the oldest has waited."""
+    """Say how many calls have not returned, how long the oldest has waited, and of which not."""
     if not table.rows:
         return exactly([("class:label", " every call has returned")], columns)
     at = [field.name for field in table.fields].index("age")
-    oldest = max(row[at] for row in table.rows)
-    said = f"{format_count(len(table.rows))} not returned, the oldest after "
-    return exactly(
-        [("class:label", " in flight "), ("", said), ("class:value", format_duration(oldest))],
-        columns,
-    )
+    ages = [row[at] for row in table.rows if row[at] is not None]
+    earlier = len(table.rows) - len(ages)
+    said, upto = f"{format_count(len(table.rows))} not returned", ", the oldest after "
+    if earlier:
+        said += f": {format_count(earlier)} begun before the trace"
+        upto = ", others up to "
+    line: Line = [("class:label", " in flight "), ("", said)]
+    if ages:
+        line += [("", upto), ("class:value", format_duration(max(ages)))]
+    return exactly(line, columns)
