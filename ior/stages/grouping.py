@@ -43,6 +43,8 @@ class Grouping:
         self._numbers: dict[tuple[int, ...], int] = {}  # by the values of `MADE_OF`
         self._sums = np.zeros((len(SUMS), 0), np.int64)
         self._bounds = no_bounds(0)
+        self._seen = np.zeros(0, np.int64)  # where the last call of each group stands
+        self._met = 0  # places given
         self._latency, self._gap = Histograms(), Histograms()
         self._first_ns, self._last_ns = NO_BOUNDS[0], 0
         self._other = names.intern(OTHER)
@@ -54,6 +56,7 @@ class Grouping:
             self._add(groups)
             return
         numbers = self._resolved(batch)
+        self._see(numbers)
         calls, size, timed, latency, gapped, gap = self._sums
         np.add.at(calls, numbers, _ONE)
         np.add.at(size, numbers, batch["bytes"])
@@ -78,12 +81,18 @@ class Grouping:
             self._grow(max(len(self._numbers), 2 * self._sums.shape[1], 64))
         return numbers
 
+    def _see(self, numbers: Numbers) -> None:
+        """Remember who came last; `numbers` are groups in the order of their calls."""
+        self._seen[numbers] = self._met + np.arange(len(numbers))
+        self._met += len(numbers)
+
     def _extend(self, first_ns: int, last_ns: int) -> None:
         self._first_ns = min(self._first_ns, first_ns)
         self._last_ns = max(self._last_ns, last_ns)
 
     def _add(self, groups: Groups) -> None:
         numbers = self._resolved(groups.keys)
+        self._see(numbers[groups.by_last])
         for total, values in zip(self._sums, groups.sums, strict=True):
             np.add.at(total, numbers, values)
         np.minimum.at(self._bounds[0], numbers, groups.bounds[0])
@@ -96,6 +105,7 @@ class Grouping:
         added = room - self._sums.shape[1]
         self._sums = np.hstack([self._sums, np.zeros((len(SUMS), added), np.int64)])
         self._bounds = np.hstack([self._bounds, no_bounds(added)])
+        self._seen = np.append(self._seen, np.zeros(added, np.int64))
 
     def _place(self, batch: Batch, rows: Array) -> Sequence[int]:
         room = max(self._max - len(self._numbers), 0)
@@ -144,6 +154,7 @@ class Grouping:
             self._bounds[:, :used].copy(),
             (_spread(self._latency), _spread(self._gap)),
             (self._first_ns, self._last_ns),
+            by_last=np.argsort(self._seen[:used]).astype(np.uint32),
         )
 
 

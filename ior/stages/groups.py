@@ -98,19 +98,19 @@ class Groups:
     `keys` says what each group is (`KEYS`); `sums` has shape (len(SUMS), groups), `bounds`
     the least and the greatest latency of each (2, groups), meaningless where `timed` is 0.
     `first_ns` is the earliest entry, `last_ns` the latest entry or return. `by_last` are the
-    groups in the order of their last calls, None where that is not known.
+    groups in the order of their last calls.
     """
 
     __slots__ = ("bounds", "by_last", "first_ns", "gap", "keys", "last_ns", "latency", "sums")
 
     def __init__(
         self, keys: Batch, sums: Array, bounds: Array, spreads: tuple[Spread, Spread],
-        span_ns: tuple[int, int], *, by_last: Array | None = None,
+        span_ns: tuple[int, int], *, by_last: Array,
     ) -> None:  # fmt: skip
         self.keys, self.sums, self.bounds, self.by_last = keys, sums, bounds, by_last
         self.latency, self.gap = spreads
         self.first_ns, self.last_ns = span_ns
-        for array in (sums, bounds, *self.latency, *self.gap):
+        for array in (sums, bounds, by_last, *self.latency, *self.gap):
             array.flags.writeable = False
 
     def __len__(self) -> int:
@@ -129,7 +129,8 @@ class Groups:
     def nbytes(self) -> int:
         """The memory that the columns take."""
         spreads = self.latency.nbytes + self.gap.nbytes
-        return self.keys.nbytes() + self.sums.nbytes + self.bounds.nbytes + spreads
+        own = self.sums.nbytes + self.bounds.nbytes + self.by_last.nbytes
+        return self.keys.nbytes() + own + spreads
 
     def unknown(self, columns: Sequence[str] | frozenset[str]) -> Array | None:
         """Return which groups have forgotten one of `columns`, None where none has."""
@@ -154,9 +155,10 @@ class Groups:
             return self
         spreads = (self.latency.chosen(mask), self.gap.chosen(mask))
         span = (self.first_ns, self.last_ns)
-        return Groups(
-            self.keys.select(mask), self.sums[:, mask], self.bounds[:, mask], spreads, span
-        )
+        numbers, some = np.cumsum(mask) - 1, self.by_last[mask[self.by_last]]
+        by_last = numbers[some].astype(self.by_last.dtype)
+        keys, sums, bounds = self.keys.select(mask), self.sums[:, mask], self.bounds[:, mask]
+        return Groups(keys, sums, bounds, spreads, span, by_last=by_last)
 
     def folded(self, keep: int) -> Groups:
         """Return the same calls in fewer groups.
@@ -187,7 +189,7 @@ class Groups:
         columns |= {name: codes[columns[name]] for name in TEXTS}
         keys = keys_of(columns, names, self.keys.origin)
         spreads, span = (self.latency, self.gap), (self.first_ns, self.last_ns)
-        return Groups(keys, self.sums, self.bounds, spreads, span)
+        return Groups(keys, self.sums, self.bounds, spreads, span, by_last=self.by_last)
 
 
 def can_tell(where: Predicate) -> bool:
@@ -230,7 +232,11 @@ def _merged(keys: Batch, groups: Groups) -> Groups:
     spreads = (groups.latency.renumbered(numbers), groups.gap.renumbered(numbers))
     columns = {name: keys[name][first] for name in MADE_OF}
     own = keys_of(columns, keys.names, keys.origin)
-    return Groups(own, sums, bounds, spreads, (groups.first_ns, groups.last_ns))
+    seen = np.zeros(made, np.int64)
+    np.maximum.at(seen, numbers[groups.by_last], np.arange(len(groups)))
+    by_last = np.argsort(seen).astype(groups.by_last.dtype)
+    span = (groups.first_ns, groups.last_ns)
+    return Groups(own, sums, bounds, spreads, span, by_last=by_last)
 
 
 def keys_of(columns: dict[str, Array], names: Names, origin: Origin) -> Batch:

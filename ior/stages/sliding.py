@@ -172,9 +172,8 @@ class Sliding:
         for total, values in zip(self._sums, groups.sums, strict=True):
             np.add.at(total, numbers, values)
         self._extend(numbers, groups.bounds)
-        order = np.arange(len(groups)) if groups.by_last is None else groups.by_last
         place = (second.number << _PLACE_BITS) + np.arange(len(groups))
-        np.maximum.at(self._seen, numbers[order], place)
+        np.maximum.at(self._seen, numbers[groups.by_last], place)
         self._latency.add(numbers, groups.latency, 1)
         np.add.at(self._gaps, groups.gap.buckets, groups.gap.counts.astype(np.int64))
         calls, matching = second.groups.calls, groups.calls
@@ -250,8 +249,7 @@ def gathered(groups: Groups) -> Groups:
     """Return the same with all gaps in the histogram of the first group, as in sums."""
     gaps = np.bincount(groups.gap.buckets, groups.gap.counts, BUCKETS).astype(np.int64)
     spreads, span = (groups.latency, _under_one(gaps)), (groups.first_ns, groups.last_ns)
-    by_last = groups.by_last
-    return Groups(groups.keys, groups.sums, groups.bounds, spreads, span, by_last=by_last)
+    return Groups(groups.keys, groups.sums, groups.bounds, spreads, span, by_last=groups.by_last)
 
 
 def _under_one(counts: Array) -> Spread:
@@ -274,7 +272,8 @@ def since(now: Groups, before: Groups) -> Groups | None:
     latency, gap = _since(now.latency, before.latency), _since(now.gap, before.gap)
     if latency is None or gap is None or (sums < 0).any():
         return None
-    whole = Groups(now.keys, sums, now.bounds, (latency, gap), (now.first_ns, now.last_ns))
+    span = (now.first_ns, now.last_ns)
+    whole = Groups(now.keys, sums, now.bounds, (latency, gap), span, by_last=now.by_last)
     return whole.chosen(sums[0] > 0)
 
 

@@ -81,15 +81,12 @@ def stats_of_rows(*batches: Batch) -> StatsSnapshot:
 
 
 def same(one: StatsSnapshot, other: StatsSnapshot) -> bool:
-    """Compare all but which of a process's commands was its latest."""
-    shorn = [
-        {name: [row[name == "process" :] for row in table.rows] for name, table in s.by.items()}
-        for s in (one, other)
-    ]
-    by_pid = [sorted(tables.pop("process"), key=repr) for tables in shorn]
+    """Compare all but the extremes of gaps, and the order of processes."""
+    tables = [{name: table.rows for name, table in s.by.items()} for s in (one, other)]
+    by_pid = [sorted(rows.pop("process"), key=repr) for rows in tables]
     return (
-        shorn[0] == shorn[1]
-        and len(by_pid[0]) == len(by_pid[1])
+        tables[0] == tables[1]
+        and by_pid[0] == by_pid[1]
         and one.totals == other.totals
         and one.latency == other.latency
         and one.no_file == other.no_file

@@ -114,13 +114,7 @@ def test_folded_seconds_take_the_place_of_those_that_were() -> None:
 def test_what_was_added_to_a_second_is_the_difference(
     rows: list[dict[str, Any]], first: int, second: int, where: Predicate | None
 ) -> None:
-    # A second keeps no order, so each process has one command.
-    still = [
-        row
-        | {"step_ns": 0, "latency_ns": min(row["latency_ns"], 10**6)}
-        | {"comm": "dd" if row["pid"] % 2 else "sh"}
-        for row in rows
-    ]
+    still = [row | {"step_ns": 0, "latency_ns": min(row["latency_ns"], 10**6)} for row in rows]
     edges = sorted((first, second))
     stage, names = History(HistoryConfig()), Names()
     seen: list[Groups] = []
