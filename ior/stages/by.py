@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,9 +66,10 @@ class Keys(ABC):
         `order` is that of time, None where the batch is in it.
         """
 
-    def labels(self) -> list[tuple[Any, ...]]:
-        """Return the key columns of rows FIRST to `used`."""
-        return [(key,) for key in self._row_of]
+    def labels(self) -> Callable[[], list[tuple[Any, ...]]]:
+        """Return what makes the key columns of rows FIRST to `used`, as they are now."""
+        keys, count = self._row_of, len(self._row_of)
+        return lambda: [(key,) for key in islice(keys, count)]
 
 
 class BySyscall(Keys):
@@ -136,7 +138,7 @@ class ByProcess(Keys):
     def note(self, batch: Batch, rows: Numbers, order: Array | None) -> None:
         """Remember the command and the task of each row's latest call."""
         if batch.names is not self._names:
-            self._comms, self._tasks = self._latest(), self._latest_tasks()
+            self._comms, self._tasks = self._latest()(), self._latest_tasks()()
             self._names = batch.names
             self._codes.fill(-1)
             self._task_codes.fill(-1)
@@ -149,29 +151,49 @@ class ByProcess(Keys):
                 at = rows if order is None else rows[order]
                 codes[at] = batch[name] if order is None else batch[name][order]
 
-    def tasks(self) -> Mapping[int, Task]:
-        """Return by pid the facts of the task that made its latest call, where they are known."""
-        texts, pids = self._latest_tasks(), list(self._row_of)
-        found = ((pids[row - FIRST], _task_of(text)) for row, text in texts.items() if row >= FIRST)
-        return {pid: task for pid, task in found if task is not None}
+    def tasks(self) -> Callable[[], Mapping[int, Task]]:
+        """Return what makes the facts of the task of each pid's latest call, as they are now.
 
-    def _latest_tasks(self) -> dict[int, str]:
-        texts = dict(self._tasks)
-        if self._names is not None:
-            for row in np.flatnonzero(self._task_codes > 0).tolist():
-                texts[row] = self._names.text(int(self._task_codes[row]))
-        return texts
+        They are by pid, of those that are known.
+        """
+        keys, made = self._row_of, self._latest_tasks()
 
-    def _latest(self) -> list[str]:
-        comms = self._comms + [""] * (len(self._codes) - len(self._comms))
-        if self._names is not None:
-            for row in np.flatnonzero(self._codes >= 0).tolist():
-                comms[row] = self._names.text(int(self._codes[row]))
-        return comms
+        def tasks() -> Mapping[int, Task]:
+            texts, pids = made(), list(keys)
+            found = ((pids[row - FIRST], _task_of(text)) for row, text in texts.items())
+            return {pid: task for pid, task in found if task is not None}
 
-    def labels(self) -> list[tuple[Any, ...]]:
-        """Return the key columns of rows FIRST to `used`."""
-        return list(zip(self._row_of, self._latest()[FIRST : self.used], strict=True))
+        return tasks
+
+    def _latest_tasks(self) -> Callable[[], dict[int, str]]:
+        before, names, codes = self._tasks, self._names, self._task_codes.copy()
+        rows = np.flatnonzero(codes > 0)
+        rows = rows[rows >= FIRST]
+        return lambda: before | _texts(names, rows, codes[rows])
+
+    def _latest(self) -> Callable[[], list[str]]:
+        before, names, codes = self._comms, self._names, self._codes.copy()
+
+        def latest() -> list[str]:
+            comms = before + [""] * (len(codes) - len(before))
+            rows = np.flatnonzero(codes >= 0)
+            for row, text in _texts(names, rows, codes[rows]).items():
+                comms[row] = text
+            return comms
+
+        return latest
+
+    def labels(self) -> Callable[[], list[tuple[Any, ...]]]:
+        """Return what makes the key columns of rows FIRST to `used`, as they are now."""
+        keys, used, latest = self._row_of, self.used, self._latest()
+        return lambda: list(zip(islice(keys, used - FIRST), latest()[FIRST:used], strict=True))
+
+
+def _texts(names: Names | None, rows: Array, codes: Array) -> dict[int, str]:
+    """Return the texts of codes by row; without names there are no codes."""
+    if names is None:
+        return {}
+    return dict(zip(rows.tolist(), names.texts(codes.tolist()), strict=True))
 
 
 _task_of = functools.lru_cache(8192)(task_of)

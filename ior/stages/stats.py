@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -15,7 +16,7 @@ from ior.snapshots import SUMS, Field, Table
 from ior.stages.by import ByProcess, check_key, keyed
 from ior.stages.grouped import grouped
 from ior.stages.groups import Groups, can_add
-from ior.stages.tables import Detail, KeyedTable, Sample
+from ior.stages.tables import Detail, KeyedTable, Sample, TableSnapshot, Views
 from ior.tasks import Task
 
 
@@ -35,28 +36,59 @@ class Totals(msgspec.Struct, frozen=True):
     gap_ns: int = 0
 
 
-class StatsSnapshot(msgspec.Struct, frozen=True):
+class StatsSnapshot(msgspec.Struct, frozen=True, dict=True, eq=False):
     """Statistics at one moment.
 
     `first_ns` is the earliest entry, `last_ns` the latest entry or return seen (0 before the
-    first call). `by` holds a table for each name in the stage's `by`: `syscall`, `file`,
-    `process`; rows go by calls, most first, equal ones in order of first appearance; a
-    table's `rest` is the exact row of all keys beyond `max_keys`. Durations are None in a
-    row none of whose calls has a latency (calls that never return). Calls without a file
-    are in no row of `file` but in `no_file`, a row of the same fields, None without any.
-    `gap` leaves out the calls that have none; its extremes are those of its buckets. `details`
-    is what is behind the rows of each table, `tasks` what is known of processes by pid.
+    first call). `gap` leaves out the calls that have none; its extremes are those of its buckets.
+    The tables are made of `kept` and `make_tasks` when they are asked for.
     """
 
     totals: Totals
     first_ns: int
     last_ns: int
-    by: dict[str, Table]
     latency: HistogramSnapshot
     gap: HistogramSnapshot
-    no_file: tuple[Any, ...] | None = None
-    details: Mapping[str, Detail] = {}
-    tasks: Mapping[int, Task] = {}
+    kept: Mapping[str, TableSnapshot]
+    make_tasks: Callable[[], Mapping[int, Task]]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StatsSnapshot):
+            return NotImplemented
+        return self._whole() == other._whole()
+
+    __hash__ = None  # type: ignore[assignment]  # as that of what it holds
+
+    def _whole(self) -> tuple[Any, ...]:
+        span = self.first_ns, self.last_ns
+        tables = dict(self.by), dict(self.details), self.no_file
+        return self.totals, span, self.latency, self.gap, tables, self.tasks
+
+    @property
+    def by(self) -> Mapping[str, Table]:
+        """A table for each name in the stage's `by`: `syscall`, `file`, `process`.
+
+        Rows go by calls, most first, equal ones in order of first appearance; a table's `rest`
+        is the exact row of all keys beyond `max_keys`. Durations are None in a row none of whose
+        calls has a latency (calls that never return). Calls without a file are in no row of
+        `file` but in `no_file`.
+        """
+        return Views(self.kept, lambda table: table.table)
+
+    @property
+    def details(self) -> Mapping[str, Detail]:
+        """What is behind the rows of each table."""
+        return Views(self.kept, lambda table: table.detail)
+
+    @cached_property
+    def no_file(self) -> tuple[Any, ...] | None:
+        """The calls without a file, a row of the same fields as those of `file`, or None."""
+        return self.kept["file"].keyless() if "file" in self.kept else None
+
+    @cached_property
+    def tasks(self) -> Mapping[int, Task]:
+        """What is known of processes, by pid."""
+        return self.make_tasks()
 
     def tables(self) -> tuple[Table, ...]:
         """Return the tables by key, then the latency distribution, then the totals."""
@@ -195,18 +227,16 @@ class Stats(Stage):
     def snapshot(self) -> StatsSnapshot:
         """Return the statistics of the calls until now."""
         if self._last is None:
-            file = self._tables.get("file")
+            tables = {name: table.snapshot() for name, table in self._tables.items()}
             process = self._tables.get("process")
             keys = None if process is None else process.keys
             self._last = StatsSnapshot(
                 totals=Totals(*self._totals.tolist()),
                 first_ns=self._first_ns or 0,
                 last_ns=self._last_ns,
-                by={name: table.table() for name, table in self._tables.items()},
                 latency=self._latency.snapshot(),
                 gap=self._gap.snapshot(),
-                no_file=file.keyless() if file else None,
-                details={name: table.detail() for name, table in self._tables.items()},
-                tasks=keys.tasks() if isinstance(keys, ByProcess) else {},
+                kept=tables,
+                make_tasks=keys.tasks() if isinstance(keys, ByProcess) else dict,
             )
         return self._last

@@ -6,8 +6,9 @@ array operations. All sums are int64 and exact; nothing passes through floating 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from ior.stages.groups import Groups
 from ior.stages.keys import Numbers
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 _ONE = np.int64(1)  # a typed scalar: ufunc.at is fifty times slower with a Python int
 _NEVER = np.iinfo(np.int64).max
@@ -136,8 +138,7 @@ class KeyedTable:
         self._histograms = Histograms()
         self._sums = np.zeros((_UNTIMED + 1, 0), np.int64)
         self._bounds = np.zeros((2, 0), np.int64)
-        self._quantiles = np.zeros((0, len(QUANTILES)), np.int64)
-        self._fresh = np.zeros(0, np.int64)  # calls when `_quantiles` were computed
+        self._quantiles = _Quantiles()
         self._grow(64)
 
     @property
@@ -150,8 +151,6 @@ class KeyedTable:
         bounds = np.repeat(np.array([[_NEVER], [-1]], np.int64), added, axis=1)
         self._sums = np.hstack([self._sums, np.zeros((_UNTIMED + 1, added), np.int64)])
         self._bounds = np.hstack([self._bounds, bounds])
-        self._quantiles = np.vstack([self._quantiles, np.zeros((added, len(QUANTILES)), np.int64)])
-        self._fresh = np.concatenate([self._fresh, np.zeros(added, np.int64)])
 
     def add(self, batch: Batch, sample: Sample) -> None:
         """Count the calls of `batch`."""
@@ -188,49 +187,61 @@ class KeyedTable:
             rows[known] = self._keys.rows(batch.select(known))
         return rows
 
-    def _values(self, rows: Array) -> list[tuple[Any, ...]]:
-        """Return `VALUES` of some rows; durations are None where no call has a latency."""
-        calls, errors, read, written, apart, total, untimed = self._sums[:, rows]
-        size = read + written + apart
-        stale = rows[self._fresh[rows] != calls]
-        self._quantiles[stale] = self._histograms.quantiles(stale, QUANTILES)
-        self._fresh[stale] = self._sums[_CALLS, stale]
-        timed = calls - untimed
-        least, greatest = self._bounds[:, rows]
-        quantiles = np.clip(self._quantiles[rows].T, least, greatest)
-        columns = [least, total // np.maximum(timed, 1), *quantiles, greatest]
-        cells: list[Sequence[Any]] = [column.tolist() for column in columns]
-        if not timed.all():
-            empty = (timed == 0).tolist()
-            cells = [[None if e else v for e, v in zip(empty, c, strict=True)] for c in cells]
-        return list(
-            zip(calls.tolist(), errors.tolist(), size.tolist(), total.tolist(), *cells, strict=True)
+    @property
+    def keys(self) -> Keys:
+        """What the rows go by."""
+        return self._keys
+
+    def snapshot(self) -> TableSnapshot:
+        """Return the table as it is now."""
+        used = self._keys.used
+        return TableSnapshot(
+            self._title,
+            self._keys,
+            self._sums[:, :used].copy(),
+            self._bounds[:, :used].copy(),
+            self._histograms.copy(),
+            self._quantiles,
         )
 
+
+class TableSnapshot:
+    """A table as it was at one moment; what nobody asks for is not made."""
+
+    def __init__(  # noqa: PLR0917 (the parts of one thing)
+        self,
+        title: str,
+        keys: Keys,
+        sums: Array,
+        bounds: Array,
+        histograms: Histograms,
+        quantiles: _Quantiles,
+    ) -> None:
+        self._title, self._keys, self._labels = title, keys, keys.labels()
+        self._sums, self._bounds = sums, bounds
+        self._histograms, self._quantiles = histograms, quantiles
+
+    @cached_property
     def _order(self) -> Array:
-        """Return the rows by calls, most first; equal ones in order of first appearance."""
-        rows = np.arange(FIRST, self._keys.used)
+        """The rows by calls, most first; equal ones in order of first appearance."""
+        rows = np.arange(FIRST, self._sums.shape[1])
         return rows[np.argsort(-self._sums[_CALLS, rows], kind="stable")]
 
+    @cached_property
     def table(self) -> Table:
-        """Return the rows by calls, most first; equal ones in order of first appearance."""
-        rows = self._order()
-        labels = self._keys.labels()
+        """The rows by calls, most first; equal ones in order of first appearance."""
+        rows, labels = self._order, self._labels()
         values = self._values(rows)
         shown = [labels[i - FIRST] + value for i, value in zip(rows.tolist(), values, strict=True)]
         fields = self._keys.fields + VALUES
         return Table(self._title, fields, tuple(shown), self._single(REST, self._keys.other))
 
+    @cached_property
     def detail(self) -> Detail:
-        """Return what is behind the rows of the present table."""
-        rows = np.append(self._order(), REST)
+        """What is behind the rows of the table."""
+        rows = np.append(self._order, REST)
         read, written = self._sums[_READ, rows].tolist(), self._sums[_WRITTEN, rows].tolist()
-        return Detail(read, written, rows, self._histograms.copy())
-
-    @property
-    def keys(self) -> Keys:
-        """What the rows go by."""
-        return self._keys
+        return Detail(read, written, rows, self._histograms)
 
     def keyless(self) -> tuple[Any, ...] | None:
         """Return the sums of the calls without a key as a row, None when there are none."""
@@ -240,3 +251,57 @@ class KeyedTable:
         if not self._sums[_CALLS, row]:
             return None
         return label + self._values(np.array([row]))[0]
+
+    def _values(self, rows: Array) -> list[tuple[Any, ...]]:
+        """Return `VALUES` of some rows; durations are None where no call has a latency."""
+        calls, errors, read, written, apart, total, untimed = self._sums[:, rows]
+        size = read + written + apart
+        timed = calls - untimed
+        least, greatest = self._bounds[:, rows]
+        found = self._quantiles.of(rows, calls, self._histograms)
+        quantiles = np.clip(found.T, least, greatest)
+        columns = [least, total // np.maximum(timed, 1), *quantiles, greatest]
+        cells: list[Sequence[Any]] = [column.tolist() for column in columns]
+        if not timed.all():
+            empty = (timed == 0).tolist()
+            cells = [[None if e else v for e, v in zip(empty, c, strict=True)] for c in cells]
+        return list(
+            zip(calls.tolist(), errors.tolist(), size.tolist(), total.tolist(), *cells, strict=True)
+        )
+
+
+class _Quantiles:
+    """Quantiles by row, which are computed again where a row has had other calls since."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros((0, len(QUANTILES)), np.int64)
+        self._calls = np.zeros(0, np.int64)  # when `_values` were computed
+
+    def of(self, rows: Array, calls: Array, histograms: Histograms) -> Array:
+        """Return `QUANTILES` of rows that have had so many calls, shape (rows, quantiles)."""
+        if len(rows) and rows.max() >= len(self._calls):
+            size = 2 * int(rows.max()) + 1
+            self._values = np.resize(self._values, (size, len(QUANTILES)))
+            self._calls = np.concatenate([self._calls, np.zeros(size - len(self._calls), np.int64)])
+        stale = self._calls[rows] != calls
+        self._values[rows[stale]] = histograms.quantiles(rows[stale], QUANTILES)
+        self._calls[rows] = calls
+        return self._values[rows]
+
+
+class Views(Mapping[str, T]):
+    """What tables show, by name; it is made when it is asked for."""
+
+    def __init__(
+        self, tables: Mapping[str, TableSnapshot], view: Callable[[TableSnapshot], T]
+    ) -> None:
+        self._tables, self._view = tables, view
+
+    def __getitem__(self, name: str) -> T:
+        return self._view(self._tables[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)

@@ -16,6 +16,7 @@ from ior.histogram import Histogram
 from ior.names import Names
 from ior.stages.by import OTHER
 from ior.stages.stats import Stats, StatsConfig, StatsSnapshot
+from ior.tasks import Task
 from ior.testing.batches import calls
 
 pytestmark = pytest.mark.usefixtures("added_up")
@@ -125,6 +126,21 @@ def test_cutting_the_stream_anywhere_changes_nothing(
     assert run(cut(rows, cuts, names), max_keys=max_keys) == whole
 
 
+@given(CALLS, CUTS, st.booleans(), st.integers(1, 6))
+def test_snapshots_tell_of_their_moment_whenever_they_are_asked(
+    rows: list[dict[str, Any]], cuts: list[int], two_names: bool, max_keys: int
+) -> None:
+    """What they show is made late, and here of the last one first."""
+    names = [Names(), Names()] if two_names else [Names()]
+    parts, kept = cut(rows, cuts, names), []
+    stage = Stats(StatsConfig(max_keys=max_keys))
+    for part in parts:
+        stage.process(part)
+        kept.append(stage.snapshot())
+    for number, snapshot in reversed(list(enumerate(kept))):
+        assert snapshot == run(parts[: number + 1], max_keys=max_keys)
+
+
 @given(CALLS, st.integers(1, 4))
 def test_rows_and_rest_and_no_file_are_the_totals(
     rows: list[dict[str, Any]], max_keys: int
@@ -199,6 +215,16 @@ def test_a_snapshot_given_is_never_changed_by_later_batches() -> None:
     assert kept == run([first])
     assert later.totals.calls == 4
     assert later != kept
+
+
+def test_what_is_known_of_a_task_is_that_of_the_moment() -> None:
+    names = Names()
+    stage, kept = Stats(StatsConfig()), []
+    for uid in (1000, 0):
+        task = names.intern(Task(1, uid, 7, "/user.slice").text())
+        stage.process(calls(names=names, pid=[5], task=[task]))
+        kept.append(stage.snapshot())
+    assert [snapshot.tasks[5].uid for snapshot in reversed(kept)] == [0, 1000]
 
 
 def test_nothing_yet_is_an_empty_snapshot() -> None:
