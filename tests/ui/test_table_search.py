@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from emulated import ledger
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_flame import after, lines
 from test_shapes import showing, table_of
 
 from ior.ui import frame
-from ior.ui.events import Event, PromptEdited
+from ior.ui.events import Event, Look, Picture, PromptEdited, Tick
 from ior.ui.keys import Action
 from ior.ui.state import State
 
@@ -107,10 +109,46 @@ def test_processes_are_found_in_a_tree_that_is_open_from_the_start() -> None:
     assert here(state).endswith("cc1")
 
 
-def test_an_icicle_is_searched_as_a_flamegraph_is_and_a_treemap_says_where_to() -> None:
+def test_an_icicle_is_searched_as_a_flamegraph_is() -> None:
     state = showing("file", *search("deep"), shape=2)
     assert "/deep " in lines(state)[0]
-    assert "v turns to the table" in said(showing("file", Action.SEARCH, shape=3))
+
+
+def on_area(state: State) -> str:
+    """What the treemap's area under the cursor is called."""
+    inner = state.layout.inner
+    return str(inner.parts.label(inner.rects[inner.at].node, inner.rects[inner.at].above))
+
+
+def test_in_a_treemap_the_cursor_goes_to_areas_that_match_and_these_stand_out() -> None:
+    state = showing("file", *search("[cd]$|/x"), shape=3)
+    assert lines(state)[0].rstrip().endswith("/[cd]$|/x")
+    drawn = state.layout.inner.rects
+    expected = [
+        label
+        for rect in drawn
+        if re.search("[cd]$|/x", label := state.layout.inner.parts.label(rect.node, rect.above))
+    ]
+    assert {"deep/c", "/etc/passwd", "/usr/lib/x/y"} == set(expected)
+    seen = [(on_area(state), said(state))]
+    for key in (NEXT, NEXT, NEXT, PREVIOUS):
+        state = after(key, state=state)
+        seen.append((on_area(state), said(state)))
+    order = [0, 1, 2, 0, 2]
+    assert seen == [(expected[i], f"match {i + 1} of 3") for i in order]
+    styled = [part for row in range(state.body_rows) for part in frame.body(state, row)]
+    matching = {text[1:].rstrip("─") for style, text in styled if "class:match" in style}
+    assert matching & set(expected) == set(expected) - {on_area(state)}
+    assert said(showing("file", *search("absent"), shape=3)) == "no row matches absent"
+
+
+def test_what_matches_and_has_no_area_of_its_own_is_said() -> None:
+    table = table_of("file")
+    calls = [10**6, *[1] * 50]
+    rows = tuple((f"/d/f{i}", n, *table.rows[0][2:]) for i, n in enumerate(calls))
+    shown = Tick(Picture(Look(replace(table, rows=rows)), ledger(), 2 * 10**9))
+    state = after(*search("f33"), state=after(shown, state=showing("file", shape=3)))
+    assert said(state) == "matches are in areas too small to be drawn: zoom in"
 
 
 @given(st.text(st.sampled_from("ab/[(.*"), max_size=4), st.integers(0, 3))

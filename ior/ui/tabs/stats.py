@@ -20,7 +20,7 @@ from ior.ui.keys import Action, Key, Pressed
 from ior.ui.nodes import Nodes
 from ior.ui.parts import GROUPINGS, Parts, parts_of
 from ior.ui.sight import Sight
-from ior.ui.tabs import area, branches, branchmoves, icicle
+from ior.ui.tabs import area, areamoves, branches, branchmoves, icicle
 from ior.ui.tabs.abc import AnyTab, Size, Step, TabEvent
 from ior.ui.tabs.counted import signed, with_counted
 from ior.ui.tabs.flamemoves import FlameView
@@ -29,7 +29,6 @@ from ior.ui.widgets import Line
 
 NAMES = {"syscall": "Syscalls", "file": "Files", "process": "Processes"}
 SHAPES: tuple[Shape, ...] = ("table", "tree", "icicle", "treemap")
-_SEARCHES = (Action.SEARCH, Action.NEXT_MATCH, Action.PREVIOUS_MATCH)
 _SIZES = "widths and areas by calls, latency, bytes, errors; so s, S back"
 Shape = Literal["table", "tree", "icicle", "treemap"]
 
@@ -149,9 +148,7 @@ class StatsTab(TableTab):
             case icicle.Icicle():
                 return _within(view, "icicle", icicle.step(view.icicle, inner, event))
             case area.Areas():
-                if isinstance(event, Pressed) and event.action in _SEARCHES:
-                    return Step(view, "a treemap is not searched: v turns to the table")
-                return _within(view, "area", area.step(view.area, inner, event))
+                return _within(view, "area", areamoves.step(view.area, inner, event))
         return super().reduce(view, layout, event)
 
     def _grouped(self, view: StatsView) -> Step:
