@@ -8,6 +8,7 @@ tells what the registers and descriptors of the sleeping task say.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -46,18 +47,35 @@ def in_flight(found: npt.NDArray[Any], ids: NameIds, arch: str, now_ns: int) -> 
     )
 
 
-def earlier(found: npt.NDArray[Any], arch: str) -> tuple[Earlier, ...]:
-    """Return the calls from before the trace, those first that no signal wakes.
+class Sleepers:
+    """Tells the calls from before the trace; what is told of one holds as long as it lasts."""
 
-    `found` are records of `RECORD` whose words hold what `list_entered_before` says.
-    """
-    name = syscalls.table(arch).name
-    columns = (found[key].tolist() for key in ("pid", "tid", "nr", "fd", "args"))
-    calls = [
-        Earlier(pid, tid, _comm(words), name(nr), fd, _file(words[2], fd), bool(words[3]))
-        for pid, tid, nr, fd, words in zip(*columns, strict=True)
-    ]
-    return tuple(sorted(calls, key=lambda call: not call.deaf))
+    def __init__(self, arch: str) -> None:
+        self._arch = arch
+        self._raw = b""
+        self._known: dict[bytes, Earlier] = {}
+        self._told: tuple[Earlier, ...] = ()
+
+    def calls(self, found: npt.NDArray[Any]) -> tuple[Earlier, ...]:
+        """Return the calls, those first that no signal wakes.
+
+        `found` are records of `RECORD` whose words hold what `list_entered_before` says.
+        """
+        raw, size = found.tobytes(), RECORD.itemsize
+        if raw != self._raw:
+            keys = [raw[at : at + size] for at in range(0, len(raw), size)]
+            fresh = [i for i, key in enumerate(keys) if key not in self._known]
+            made = {keys[i]: call for i, call in zip(fresh, self._make(found[fresh]), strict=True)}
+            self._raw, self._known = raw, {key: made.get(key) or self._known[key] for key in keys}
+            self._told = tuple(sorted(self._known.values(), key=lambda call: not call.deaf))
+        return self._told
+
+    def _make(self, found: npt.NDArray[Any]) -> Iterator[Earlier]:
+        name = syscalls.table(self._arch).name
+        columns = (found[key].tolist() for key in ("pid", "tid", "nr", "fd", "args"))
+        for pid, tid, nr, fd, words in zip(*columns, strict=True):
+            file, deaf = _file(words[2], fd), bool(words[3])
+            yield Earlier(pid, tid, _comm(words), name(nr), fd, file, deaf)
 
 
 def _comm(words: list[int]) -> str:

@@ -30,7 +30,7 @@ from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
 from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
 from ior.sources.bpf.config import BpfConfig, problems, ring_bytes
-from ior.sources.bpf.flight import earlier, in_flight
+from ior.sources.bpf.flight import Sleepers, in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
 from ior.sources.bpf.names import NameIds
 from ior.sources.bpf.ring import RingReader
@@ -81,6 +81,7 @@ class BpfSource(SelectiveSource):
         self._skips = 0
         self._stopping: float | None = None
         self._wait: Wait | None = None
+        self._sleepers = Sleepers(syscalls.architecture())
 
     async def start(self, ctx: abc.Context) -> None:
         """Load, mark the target, attach.
@@ -211,7 +212,7 @@ class BpfSource(SelectiveSource):
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._ids.learn(self._announced(self._rings[1]))
         waiting = in_flight(found, self._ids, self._origin.arch, now_ns)
-        before = earlier(self._books.calls_from_before(), self._origin.arch)
+        before = self._sleepers.calls(self._books.calls_from_before())
         return KernelSnapshot(waiting, before, totals=self._totals())
 
     def _settled(self) -> bool:
