@@ -171,7 +171,10 @@ def tree_reverses(done: Done) -> None:
 def tree_copies(done: Done) -> None:
     (wish,) = done.seat.wishes
     assert isinstance(wish, Copy)
-    assert wish.text.startswith(tree(done.before).row[0].strip())
+    layout = tree(done.before)
+    name, calls, *_ = wish.text.split("  ")
+    assert name == layout.parts.text(layout.lines[layout.cursor].node)
+    assert calls == format_count(layout.row[1])
 
 
 # --- in an icicle and in a treemap ----------------------------------------------------------

@@ -177,6 +177,15 @@ def test_a_tree_opens_and_what_a_whole_holds_itself_is_a_line_in_it() -> None:
     assert any(line.startswith("    deep/c ") for line in found[2:6])
 
 
+def test_a_line_of_a_tree_is_copied_with_its_whole_path() -> None:
+    for name, row in (("/var/log/deep/c", "deep/c"), ("/var/log (itself)", "(itself)")):
+        opened = showing("file", Action.OPEN)
+        at = next(i for i, line in enumerate(lines(opened)) if line.split()[0] == row)
+        wish = after(*[Action.DOWN] * (at - 1), Action.COPY, state=opened).wish
+        assert isinstance(wish, Copy)
+        assert wish.text.split("  ")[0] == name
+
+
 def test_enter_in_a_tree_filters_by_all_of_a_part_or_by_what_it_holds_itself() -> None:
     assert showing("file", Action.DRILL).terms == ('path under "/var/log"',)
     opened = showing("file", Action.OPEN)

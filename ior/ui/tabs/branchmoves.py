@@ -11,7 +11,15 @@ from ior.ui.grid import Sort, cell
 from ior.ui.keys import Action
 from ior.ui.tabs import tablesearch
 from ior.ui.tabs.abc import Answered, Clicked, Step, TabEvent
-from ior.ui.tabs.branches import Branches, BranchView, found, is_open_first, opened, wholes
+from ior.ui.tabs.branches import (
+    ITSELF,
+    Branches,
+    BranchView,
+    found,
+    is_open_first,
+    opened,
+    wholes,
+)
 from ior.ui.terms import NoTerm, literal, narrowed
 
 
@@ -26,8 +34,7 @@ def step(view: BranchView, layout: Branches, event: TabEvent) -> Step | None:
     if event.action is Action.DRILL:
         return _drill(view, layout)
     if event.action is Action.COPY:
-        fields = layout.grid.table.fields
-        return Step(view, copy="  ".join(map(cell, fields, layout.row)).strip())
+        return _copy(view, layout)
     change = _CHANGES.get(event.action)
     return None if change is None else Step(change(view, layout))
 
@@ -58,6 +65,15 @@ def _drill(view: BranchView, layout: Branches) -> Step:
         return Step(view, term=narrowed(_part(layout), field, layout.row[view.column]))
     except NoTerm as why:
         return Step(view, str(why))
+
+
+def _copy(view: BranchView, layout: Branches) -> Step:
+    """Copy the line under the cursor, called by its whole path."""
+    if not layout.lines:
+        return Step(view)
+    one, fields = layout.lines[layout.cursor], layout.grid.table.fields
+    name = layout.parts.text(one.node) + f" {ITSELF}" * one.itself
+    return Step(view, copy="  ".join((name, *map(cell, fields[1:], layout.row[1:]))))
 
 
 def _part(layout: Branches) -> str:
