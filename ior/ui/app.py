@@ -44,6 +44,7 @@ from ior.ui.picker.choice import Target
 from ior.ui.picker.screen import PickerScreen
 from ior.ui.recorder import Recorder
 from ior.ui.reducer import MESSAGE_NS, reduce
+from ior.ui.resuming import resumed
 from ior.ui.screen import Screen
 from ior.ui.selecting import Selector, gated
 from ior.ui.shutter import Shutter
@@ -265,6 +266,8 @@ class Session:
             for task in (self._run, self._ticks, self._leave):
                 tasks.start_soon(task)
             tasks.start_soon(signals, lambda: self.dispatch(Pressed(Action.QUIT)))
+            screen = self._screen
+            tasks.start_soon(resumed, lambda: (self._picker or screen).application)
             if self._options.output_fd is not None:
                 tasks.start_soon(follow, self._options.output_fd, self._tail)
             try:

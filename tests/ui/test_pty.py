@@ -93,6 +93,45 @@ def test_ctrl_c_leaves(pipeline: str) -> None:
         assert pty.leave() == (0, "")
 
 
+JOB = (
+    *("sh", "-mc"),
+    '"$@"; stty sane; echo stopped; read answer; fg > /dev/null',
+    "sh",
+)
+
+
+def stop_and_go_on(pty: Pty, columns: int, rows: int) -> None:
+    """Stop ior as a shell's job, let the terminal have another size meanwhile, go on."""
+    shell = pty.pid()
+    children = Path(f"/proc/{shell}/task/{shell}/children").read_text(encoding="ascii")
+    os.kill(int(children.split()[0]), signal.SIGSTOP)
+    pty.see("stopped")
+    pty.resize(columns, rows)
+    pty.child.send("\r")
+    pty.wait(lambda lines: lines[0].startswith(" ior") and "quit" in lines[rows - 1])
+
+
+def test_a_stopped_view_takes_the_terminal_as_it_is_when_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ends.toml"
+    path.write_text(PIPELINE.replace("rate = 20000", "rate = 0.0\ncalls = 3000"), encoding="utf-8")
+    with Pty(str(path), within=JOB) as pty:
+        pty.see("q leaves")  # no picture comes any more
+        stop_and_go_on(pty, 70, 20)
+        assert not any("stopped" in line for line in pty.lines)
+        pty.child.send("2")
+        pty.wait(lambda lines: lines[3].split()[:2] == ["syscall", "calls"])
+        pty.child.send("q")
+        assert pty.leave() == (0, "")
+
+
+def test_a_stopped_list_of_processes_takes_the_terminal_as_it_is_too() -> None:
+    with Pty(within=JOB) as pty:
+        pty.see("whom to trace?")
+        stop_and_go_on(pty, 70, 20)
+        pty.child.send("\x03")
+        assert pty.leave()[1] == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_leave(pipeline: str, number: signal.Signals) -> None:
     with Pty(pipeline) as pty:

@@ -23,6 +23,7 @@ from ior.ui.keys import Action, Pressed
 from ior.ui.mouse import is_click, turned
 from ior.ui.picker.choice import KEYS, Clicked, Event, Picker, Scanned, Target, Typed, reduce
 from ior.ui.picker.view import lines
+from ior.ui.resuming import resumed
 from ior.ui.screen import ESCAPE_S, REDRAW_S
 from ior.ui.style import Theme, theme
 from ior.ui.widgets import LinesControl, LinesWindow
@@ -39,6 +40,7 @@ def choose(message: str = "", look: Theme | None = None, *, mouse: bool = True) 
         screen = PickerScreen(keyboard, terminal, message=message, look=look, mouse=mouse)
         async with create_task_group() as tasks:
             tasks.start_soon(_leave_on_signal, screen)
+            tasks.start_soon(resumed, lambda: screen.application)
             target = await screen.pick()
             tasks.cancel_scope.cancel()
         return target
