@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ior.pipeline.ledger import Ledger
@@ -33,6 +33,8 @@ class _Seen(NamedTuple):
 class Flow:
     """Makes the table: the stages and, under each, the edges that leave it.
 
+    Before them stands the kernel's ring where there is one, as that is where a trace loses.
+
     It remembers what it saw of late: rates and shares are of about the last second. At the first
     look, or the first after a while, there are no rates, and shares are of the whole run. The
     stage that sets the pace is marked `slow`.
@@ -61,7 +63,7 @@ class Flow:
         self._seen.append(now)
         late = between(before.times, times) if before is not now else times
         slow = slowest(late, ledger.edges)
-        rows: list[tuple[Any, ...]] = []
+        rows = list(_kernel(before, now))
         for name in ledger.stages:
             mark = " (slow)" if slow is not None and slow.stage == name else ""
             rows.append(_stage(name, mark, before, now, late))
@@ -77,6 +79,17 @@ def _of(edge: str) -> str:
 def _rate(before: _Seen, now: _Seen, rows: int) -> int | None:
     seconds = (now.now_ns - before.now_ns) / 1e9
     return round(rows / seconds) if seconds > 0 else None
+
+
+def _kernel(before: _Seen, now: _Seen) -> Iterator[tuple[Any, ...]]:
+    """Yield the kernel's ring, and what the programs did not see if there is any of that."""
+    books, old = now.ledger.kernel, before.ledger.kernel
+    none = (None, None, None, None)
+    if tried := books.get("attempted", 0):
+        rate = _rate(before, now, tried - old.get("attempted", 0))
+        yield ("kernel ring", rate, tried, books.get("read", 0), books.get("lost", 0), *none)
+    if skipped := books.get("skipped", 0):
+        yield ("skipped probes", None, None, None, skipped, *none)
 
 
 def _stage(

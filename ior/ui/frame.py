@@ -22,8 +22,9 @@ _TERMS = 12  # and the terms of the filter
 
 
 def losses(ledger: Ledger) -> list[tuple[str, int]]:
-    """Return where rows were lost, and how many: the kernel's ring, edges, failed stages."""
+    """Return where rows were lost, and how many: in the kernel, on edges, in failing stages."""
     found = [("kernel ring", ledger.kernel.get("lost", 0))]
+    found += [("skipped probes", ledger.kernel.get("skipped", 0))]
     found += [(edge, books.dropped) for edge, books in ledger.edges.items()]
     found += [(f"failed in {name}", books.failed) for name, books in ledger.stages.items()]
     return [(where, rows) for where, rows in found if rows]

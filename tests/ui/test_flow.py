@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ior.pipeline.ledger import EdgeBooks, Ledger, StageBooks
 from ior.pipeline.pace import NodeTimes
 from ior.ui.flow import FIELDS, Flow
@@ -37,6 +39,21 @@ def test_stages_stand_with_their_edges_and_the_slow_one_is_named() -> None:
     assert (pair["starved"], pair["busy"], pair["blocked"]) == (0.25, 0.25, 0.5)
     assert (stats["starved"], stats["busy"], stats["blocked"]) == (0.0, 1.0, 0.0)
     assert (edge["lost"], edge["fill"], edge["blocked"]) == (7, 0.25, 0.5)
+
+
+def test_what_the_kernel_lost_stands_before_the_stages() -> None:
+    def at(attempted: int, lost: int, skipped: int) -> Ledger:
+        kernel = {"attempted": attempted, "read": attempted - lost, "lost": lost}
+        return replace(books(1000), kernel=kernel | {"skipped": skipped})
+
+    flow = Flow()
+    first = flow.table_of(0, at(1000, 0, 0), times((10, 0, 0), (10, 0)))
+    second = flow.table_of(2 * SECOND, at(5000, 700, 3), times((11, 1, 2), (10, 4)))
+    assert [row[0] for row in first.rows][:2] == ["kernel ring", "pair"]
+    assert [row[0] for row in second.rows][:3] == ["kernel ring", "skipped probes", "pair"]
+    ring, probes = (dict(zip(NAMES, row, strict=True)) for row in second.rows[:2])
+    assert (ring["rows/s"], ring["in"], ring["out"], ring["lost"]) == (2000, 5000, 4300, 700)
+    assert probes["lost"] == 3
 
 
 def test_old_looks_are_forgotten() -> None:

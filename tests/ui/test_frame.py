@@ -130,6 +130,12 @@ def test_rows_that_failed_in_a_stage_count_as_lost() -> None:
     assert frame.losses(books) == [("failed in mine", 5)]
 
 
+def test_calls_that_the_probes_did_not_see_are_lost() -> None:
+    books = ledger(calls=1)
+    books.kernel["skipped"] = 4
+    assert frame.losses(books) == [("skipped probes", 4)]
+
+
 def test_the_head_says_target_phase_and_elapsed() -> None:
     state = after(
         Started(0, tabs("Syscalls")), Tick(picture(75)), state=State(title="dd if=/dev/zero")
