@@ -311,10 +311,11 @@ class Session:
             *ends, of=of, message=message, look=options.theme, mouse=options.mouse
         )
         self.target = await self._picker.pick()
+        quits = self._picker.state.quits
         self._picker = None
         if self._leaving.is_set():
             return False
-        if self.target is not None:
+        if quits or self.target is not None:
             self._shown = anyio.Event()
             self.dispatch(Pressed(Action.QUIT))
         return True

@@ -278,6 +278,18 @@ def test_another_target_is_chosen_while_the_run_goes_on(person: Person, tmp_path
     assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
 
 
+def test_ctrl_c_leaves_ior_also_while_a_target_is_chosen(person: Person) -> None:
+    person.when("read ", "p").when("every process", "\x03")
+    left = run_tui(
+        pipeline(source="ends = false"),
+        options=ViewOptions(retarget=Retarget()),
+        input=person.keyboard,
+        output=person.terminal.output,
+    )
+    assert left == (0, None)
+    assert len(person.saw) == 2
+
+
 def test_threads_are_chosen_of_the_process_that_is_traced(person: Person) -> None:
     person.when("read ", "t").when("all threads of", "\x1b[F\r")
     left = run_tui(

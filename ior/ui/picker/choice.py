@@ -18,7 +18,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.THREADS, ("tab", "right"), "Tab Right", "threads", "to the threads of the process"),
     Key(Action.RESCAN, ("c-r",), "Ctrl-R", "rescan", "look again; the cursor stays on its pid"),
     Key(Action.CANCEL, ("escape", "left"), "Esc Left", "back", "clear the filter; back; leave"),
-    Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "quit", "leave"),
+    Key(Action.QUIT, ("c-c", "<sigint>"), "Ctrl-C", "quit", "leave ior, also from the view"),
     Key(Action.UP, ("up",), "Up", "", "one row up"),
     Key(Action.DOWN, ("down",), "Down", "", "one row down"),
     Key(Action.PAGE_UP, ("pageup",), "PgUp", "", "one page up"),
@@ -85,6 +85,7 @@ class Picker(msgspec.Struct, frozen=True, kw_only=True):
     turn: int = 0  # how often a new look at /proc was asked for
     chosen: Target | None = None
     left: bool = False
+    quits: bool = False  # ior, and not only this list
 
     @property
     def wants(self) -> tuple[int | None, int]:
@@ -197,7 +198,7 @@ _ACTIONS: dict[Action, Callable[[Picker], Picker]] = {
     Action.THREADS: _threads,
     Action.RESCAN: lambda picker: replace(picker, turn=picker.turn + 1, message=""),
     Action.CANCEL: _cancel,
-    Action.QUIT: lambda picker: replace(picker, left=True),
+    Action.QUIT: lambda picker: replace(picker, left=True, quits=True),
     Action.UP: _moved(lambda _: -1),
     Action.DOWN: _moved(lambda _: 1),
     Action.PAGE_UP: _moved(lambda picker: -picker.page),
