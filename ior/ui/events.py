@@ -123,6 +123,12 @@ class PeriodBegun(msgspec.Struct, frozen=True):
     period: Period
 
 
+class Unbound(msgspec.Struct, frozen=True):
+    """A key was pressed that is in no line of what is in front; `key` is prompt_toolkit's name."""
+
+    key: str
+
+
 OfTheRun = Started | Tick | Ended | Faded | Noted | Recording | PeriodBegun
-OfThePerson = Pressed | Clicked | PromptEdited | Resized | Asked | Said | FiltersRead
+OfThePerson = Pressed | Unbound | Clicked | PromptEdited | Resized | Asked | Said | FiltersRead
 Event = OfTheRun | OfThePerson

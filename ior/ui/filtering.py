@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ior.errors import FilterError
 from ior.ui.events import Look
-from ior.ui.state import Prompt, State
+from ior.ui.state import Prompt, State, said
 from ior.ui.tabs.abc import Question, WrongAnswer
 from ior.ui.terms import joined
 
@@ -57,8 +57,10 @@ def filtered(state: State, terms: tuple[str, ...], family: str) -> State:
 
 def pop(state: State) -> State:
     """Take the family off, or else the last term."""
-    if state.family or not state.terms:
-        return filtered(state, state.terms, "") if state.family else state
+    if state.family:
+        return filtered(state, state.terms, "")
+    if not state.terms:
+        return said(state, "there is no filter to take a term off")
     return filtered(state, state.terms[:-1], "")
 
 

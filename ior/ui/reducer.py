@@ -27,6 +27,7 @@ from ior.ui.events import (
     Resized,
     Started,
     Tick,
+    Unbound,
 )
 from ior.ui.keys import Action, Mode, Pressed
 from ior.ui.notes import Noted, Said, latest
@@ -35,6 +36,7 @@ from ior.ui.rates import Mark, recent
 from ior.ui.state import Phase, Prompt, State, said
 from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
 from ior.ui.tabs.saved import Saved
+from ior.ui.unmeant import idle, unbound
 from ior.ui.window import Window
 from ior.ui.wishes import Choose, Copy, CopyCommand, Edit, Wish
 
@@ -64,6 +66,8 @@ def _reduced(state: State, event: Event) -> State:
             return replace(state, message=None)
         case Pressed(action, nth):
             return _pressed(state, event, action, nth)
+        case Unbound(key):
+            return unbound(state, key)
         case Clicked():
             return _told(state, event) or state
         case PromptEdited(text):
@@ -146,7 +150,7 @@ def _pressed(state: State, event: Pressed, action: Action, nth: int) -> State:
     if action is Action.TAB:
         return _at_tab(state, nth)
     change = _ACTIONS.get(action)
-    return state if change is None else change(state)
+    return idle(state, action) if change is None else change(state)
 
 
 def _told(state: State, event: Pressed | Answered | Clicked) -> State | None:
@@ -226,7 +230,7 @@ def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], Stat
     def act(state: State) -> State:
         window = change(state.window, state.picture.latest_ns if state.picture else 0)
         if window == state.window:
-            return state
+            return said(state, "this is the present already")
         views = tuple(view.renewed() for view in state.views)
         return replace(state, window=window, looks=(None,) * len(state.tabs), views=views)
 
@@ -238,8 +242,10 @@ def _cancel(state: State) -> State:
 
 
 def _at_tab(state: State, tab: int) -> State:
-    """Return the state with another tab in front, and nothing over it; as it is without one."""
-    return state if tab >= len(state.tabs) else replace(state, tab=tab, over=None)
+    """Return the state with another tab in front, and nothing over it."""
+    if tab >= len(state.tabs):
+        return said(state, f"there is no tab {tab + 1}")
+    return replace(state, tab=tab, over=None)
 
 
 def _tab(step: int) -> Callable[[State], State]:

@@ -14,6 +14,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import (
     ConditionalContainer,
     Dimension,
@@ -29,7 +30,7 @@ from prompt_toolkit.output import Output
 
 from ior.text import width
 from ior.ui import frame, tabline
-from ior.ui.events import Event, PromptEdited, Resized
+from ior.ui.events import Event, PromptEdited, Resized, Unbound
 from ior.ui.keys import Action, Pressed, pressed
 from ior.ui.mouse import is_click, turned
 from ior.ui.prompt import Prompt, Values
@@ -73,7 +74,7 @@ class Screen:
             Layout(self._root(), focused_element=self._table),
             style=look.style,
             color_depth=look.depth,
-            key_bindings=bindings(self._act, state),
+            key_bindings=bindings(self._act, state, dispatch),
             full_screen=True,
             mouse_support=mouse,
             min_redraw_interval=REDRAW_S,
@@ -171,11 +172,27 @@ class Screen:
         self.application.invalidate()
 
 
-def bindings(dispatch: Callable[[Pressed], None], state: Callable[[], State]) -> KeyBindings:
-    """Return bindings of every key that means something somewhere, where it does now."""
+def bindings(
+    act: Callable[[Pressed], None],
+    state: Callable[[], State],
+    dispatch: Callable[[Event], None],
+) -> KeyBindings:
+    """Return bindings of every key that means something somewhere, where it does now.
+
+    Any other is told to `dispatch`, unless a text is being typed.
+    """
     made = KeyBindings()
     for name in sorted(every_key()):
-        _bind(made, name, dispatch, state)
+        _bind(made, name, act, state)
+
+    @made.add(Keys.Any, filter=Condition(lambda: state().prompt is None))
+    def _(event: KeyPressEvent) -> None:
+        pressed_ = event.key_sequence[0]
+        if isinstance(pressed_.key, Keys):
+            dispatch(Unbound(pressed_.key.value))
+        elif pressed_.key.isprintable():
+            dispatch(Unbound(pressed_.key))
+
     return made
 
 

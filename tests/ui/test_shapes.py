@@ -109,6 +109,14 @@ def beneath(parts: Parts, node: int, rows: Batch) -> np.ndarray[Any, Any]:
     return np.array([value in under for value in values])
 
 
+def test_a_key_of_another_shape_says_what_it_is_for() -> None:
+    for action, shown in ((Action.METRIC, "m"), (Action.OPEN, "+"), (Action.ALL, "*")):
+        message = showing("file", action, shape=0).message
+        assert message is not None
+        assert message.message.startswith(f"not in this view: {shown}: ")
+    assert showing("file", Action.OPEN, shape=1).message is None
+
+
 @pytest.mark.parametrize(("key", "by"), [(key, by) for key in TABS for by in GROUPINGS[key]])
 def test_the_numbers_of_a_whole_are_those_of_all_calls_below_it(key: str, by: str) -> None:
     rows, parts = batch(), parts_of(key, by, table_of(key))

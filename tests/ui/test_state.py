@@ -10,7 +10,17 @@ from msgspec.structs import replace
 from ior.host.tail import Tail
 from ior.snapshots import Field, Table
 from ior.stages.stats import Totals
-from ior.ui.events import Ended, Event, Look, Picture, PromptEdited, Resized, Started, Tick
+from ior.ui.events import (
+    Ended,
+    Event,
+    Look,
+    Picture,
+    PromptEdited,
+    Resized,
+    Started,
+    Tick,
+    Unbound,
+)
 from ior.ui.grid import columns_shown
 from ior.ui.keys import Action, Mode, Pressed
 from ior.ui.notes import ANSWER_NS, Noted, Said
@@ -305,7 +315,27 @@ def test_what_a_command_writes_goes_on_in_the_next_line_as_on_a_terminal() -> No
 def test_a_number_goes_to_its_tab_and_nowhere_where_there_is_none() -> None:
     state = running(Action.DOWN, Pressed(Action.TAB, 1))
     assert (state.tab, view(state).cursor, state.layout) == (1, 0, None)
-    assert after(Pressed(Action.TAB, 7), state=state) == state
+    none = after(Pressed(Action.TAB, 7), state=state)
+    assert none.message is not None
+    assert none.message.message == "there is no tab 8"
+    assert replace(none, message=state.message) == state
+
+
+def test_a_key_that_does_nothing_where_one_is_says_so() -> None:
+    def saying(event: Event | Action, state: State) -> str:
+        message = after(event, state=state).message
+        return "" if message is None else message.message
+
+    state = running()
+    assert saying(Unbound("x"), state) == "x means nothing in Syscalls; ? shows what does"
+    assert saying(Unbound("c-l"), state).startswith("Ctrl-L means nothing")
+    assert saying(Unbound("escape"), state) == ""
+    assert saying(Action.POP, state) == "there is no filter to take a term off"
+    assert (
+        saying(Action.LATER, state) == saying(Action.LIVE, state) == "this is the present already"
+    )
+    asked = after(Action.FILTER, state=state)
+    assert saying(Unbound("x"), asked) == ""
 
 
 def test_a_tab_is_turned_to_from_what_stands_over_it() -> None:
