@@ -31,8 +31,9 @@ class Tui(Subcommand):
 
     FILE is a pipeline or a capture, which its content says; a capture needs no root.
     Without one the pipeline is the preset `tui`. Where nothing says whom to trace, you choose
-    from a list of processes and threads. A COMMAND reads nothing and what it writes
-    is shown by the key O: the screen is the view's. It is asked to end (SIGTERM) when you quit.
+    from a list of processes and threads. A COMMAND reads nothing, has no terminal, and what it
+    writes is shown by the key O: the screen is the view's. When you quit, it and what it has
+    started are asked to end (SIGTERM).
     """
 
     takes_command = True
@@ -130,12 +131,15 @@ class Tui(Subcommand):
 
 
 def started(argv: list[str], stack: contextlib.ExitStack) -> tuple[Command, int]:
-    """Start a command that reads nothing; return it, and the end of a pipe with what it writes."""
+    """Start a command that reads nothing; return it, and the end of a pipe with what it writes.
+
+    It has no terminal either, which is the view's.
+    """
     null = os.open(os.devnull, os.O_RDONLY)
     read_end, write_end = os.pipe()
     stack.callback(os.close, read_end)
     try:
-        command = Command.start(argv, stdin=null, stdout=write_end, stderr=write_end)
+        command = Command.start(argv, stdin=null, stdout=write_end, stderr=write_end, apart=True)
     finally:
         os.close(null)
         os.close(write_end)

@@ -115,9 +115,11 @@ class Command:
     """A child process that executes its program when it is released.
 
     It stays in the caller's process group, so that Ctrl-C reaches it as it would without
-    ior; runs as the user who called sudo; and keeps the descriptors that ior itself was
-    given, but none that ior opened. Use it as a context manager or call `close`.
+    ior, unless it is `apart`; runs as the user who called sudo; and keeps the descriptors that
+    ior itself was given, but none that ior opened. Use it as a context manager or call `close`.
     """
+
+    apart = False  # in a session of its own, without a terminal: `end` reaches all of it
 
     def __init__(
         self, pid: int, argv: Sequence[str], program: str, release_fd: int, report_fd: int
@@ -141,8 +143,11 @@ class Command:
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
+        apart: bool = False,
     ) -> Command:
         """Fork a child that waits to be released; the descriptors given become its own.
+
+        With `apart` it and what it starts can neither read the terminal nor write to it.
 
         Raises CommandNotFound, CommandNotExecutable, and IorError if the child cannot take
         on the calling user's identity.
@@ -160,12 +165,15 @@ class Command:
                 os.close(release_write)
                 os.close(report_read)
                 pipes = (release_read, report_write)
+                if apart:
+                    os.setsid()
                 _child(program, argv, identity, streams=streams, blocked=blocked, pipes=pipes)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(release_read)
         os.close(report_write)
         command = cls(pid, argv, program, release_write, report_read)
+        command.apart = apart
         command._await_ready()
         return command
 
@@ -248,11 +256,17 @@ class Command:
         )
 
     def end(self, grace_s: float = 2.0) -> int | None:
-        """Ask a running program to end (SIGTERM) and wait; None if it goes on after `grace_s`."""
+        """Ask a running program to end (SIGTERM) and wait; None if it goes on after `grace_s`.
+
+        Of one that is apart its whole process group is asked.
+        """
         if self.poll() is None:
             for number in (signal.SIGTERM, signal.SIGCONT):
                 with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self.pidfd, number)
+                    if self.apart:
+                        os.killpg(self.pid, number)
+                    else:
+                        signal.pidfd_send_signal(self.pidfd, number)
             return self.wait(grace_s)
         return self._status
 

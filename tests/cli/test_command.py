@@ -92,6 +92,23 @@ def test_a_program_that_ignores_sigterm_goes_on(out: tuple[int, Path]) -> None:
         assert command.wait(20) == 137
 
 
+def test_what_a_command_apart_has_started_is_ended_with_it(out: tuple[int, Path]) -> None:
+    program = "sleep 60 & echo $!; true < /dev/tty || echo no terminal; wait"
+    with Command.start(["sh", "-c", program], stdout=out[0], stderr=out[0], apart=True) as command:
+        command.release()
+        while "no terminal" not in out[1].read_text():
+            assert command.wait(0.01) is None
+        started = os.pidfd_open(int(out[1].read_text().split()[0]))
+        try:
+            assert os.getsid(command.pid) == command.pid
+            assert command.end(20) == 128 + signal.SIGTERM
+            ended = select.poll()
+            ended.register(started, select.POLLIN)
+            assert ended.poll(20_000)
+        finally:
+            os.close(started)
+
+
 @pytest.mark.parametrize("name", ["no-such-command-at-all", "./no/such/file", ""])
 def test_a_missing_command(name: str) -> None:
     with pytest.raises(CommandNotFound) as caught:
