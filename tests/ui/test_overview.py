@@ -100,6 +100,15 @@ def test_a_click_points_at_a_row() -> None:
     assert view(after(Clicked(30, 1), state=state)) == view(state)
 
 
+def test_no_quantile_is_cut() -> None:
+    for columns in range(40, 200):
+        found = next(
+            row for row in lines(showing(size=(columns, 40))) if row[1:12] == "latency  p5"
+        )
+        assert "…" not in found, columns
+        assert "max" in found
+
+
 def test_latencies_have_quantiles_columns_and_a_scale() -> None:
     found = lines(showing())
     assert found[13].split()[:3] == ["latency", "p50", "1.01"]

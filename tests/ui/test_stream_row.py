@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ def test_arguments_are_decoded_and_stand_as_numbers_too() -> None:
     assert said(found, "call_flags") == f"O_RDWR|O_CREAT|O_CLOEXEC ({flags})"
     assert said(found, "mode") == f"0640 ({0o640})"
     assert said(found, "result") == "5"
+    entered = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}, [\d.]+ s after boot"
+    assert re.fullmatch(entered, said(found, "entered"))
     assert said(found, "returned").endswith("after 1.00 us (1,000 ns)")
 
 

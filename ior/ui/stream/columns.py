@@ -63,6 +63,12 @@ def when(time_ns: int, wall_offset_ns: int) -> str:
     return f"{clock:%H:%M:%S}.{rest // 1000:06}"
 
 
+def dated(time_ns: int, wall_offset_ns: int) -> str:
+    """Return what `when` does, with the day in front."""
+    day = datetime.datetime.fromtimestamp((time_ns + wall_offset_ns) // 10**9).astimezone()
+    return f"{day:%Y-%m-%d} {when(time_ns, wall_offset_ns)}"
+
+
 def results(batch: Batch) -> list[str]:
     """Return what calls returned: the error's name, or the number; `?` where none did."""
     return [

@@ -13,7 +13,7 @@ import numpy as np
 
 from ior import kinds
 from ior.calls import NONE_NS, RAW, Batch
-from ior.ui.stream.columns import COLUMNS, asked_terms, of_kind, results, when
+from ior.ui.stream.columns import COLUMNS, asked_terms, dated, of_kind, results, when
 from ior.ui.stream.life import Life, descriptors, life_of
 from ior.ui.stream.partners import meanwhile, neighbour, now
 from ior.ui.stream.rows import Place, Rows, grouped
@@ -76,7 +76,7 @@ def _times(one: Batch) -> Iterator[Entry]:
     if "time_ns" not in known:
         return
     begun = int(one["time_ns"][0])
-    since = f"{when(begun, offset_ns)}, {begun / 1e9:.9f} s after boot"
+    since = f"{dated(begun, offset_ns)}, {begun / 1e9:.9f} s after boot"
     yield Entry("entered", since, f"time >= {begun}ns")
     if "latency_ns" in known:
         latency = int(one["latency_ns"][0])

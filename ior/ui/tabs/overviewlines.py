@@ -194,7 +194,7 @@ def _distribution(name: str, histogram: HistogramSnapshot, row: int, cells: int)
         found = ((name, histogram.quantile(q)) for name, q in QUANTILES)
         parts = [f"{name} {format_duration(ns)}" for name, ns in found if ns is not None]
         parts = parts or ["of no call"]
-        while len(parts) > 1 and len(name) + 2 + len("  ".join(parts)) > cells:
+        while len(parts) > 1 and len(f" {name}  ") + len("  ".join(parts)) > cells:
             del parts[-2]
         text = f" {name}  {'  '.join(parts)}"
         return exactly([("class:heading", text)], cells, "class:heading")
