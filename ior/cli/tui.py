@@ -61,15 +61,18 @@ class Tui(Subcommand):
 
     def run(self, args: Namespace) -> int:
         """Check everything, then show the view until it is left."""
+        from ior.cli.prepare import prepare  # noqa: PLC0415 - not for --help
+
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UsageError("ior tui needs a terminal; ior run writes to files and pipes")
         heed_locale()
         take_capture(args)
         check(args)
-        viewing.fill(args)
+        args.warnings = viewing.fill(args)
         if args.demo == "static":
             hold_still(args)
         if wants_target(args):
+            prepare(args.pipeline or "tui", args)  # what is wrong is said before one chooses
             return self._chosen(args, None)
         left = self._show(args)
         return left.code if left.target is None else self._chosen(args, left.target)
@@ -123,7 +126,10 @@ class Tui(Subcommand):
                     read_only=args.read_only,
                     theme=theme(args.theme, os.environ),
                     mouse=args.mouse,
-                    warnings=tuple(f"{one.where}: {one.message}" for one in graph.warnings),
+                    warnings=(
+                        *args.warnings,
+                        *(f"{one.where}: {one.message}" for one in graph.warnings),
+                    ),
                     command_line=lambda terms: command_line(args, terms),
                 ),
             )

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ior.errors import UsageError
 from ior.findings import choice
 from ior.host import config
-from ior.host.config import BrokenConfig
+from ior.host.config import BrokenConfig, HiddenConfig
 from ior.units import format_size, parse_size
 
 if TYPE_CHECKING:
@@ -84,18 +84,23 @@ def check(args: Namespace) -> None:
     retained(args.retain or ())
 
 
-def fill(args: Namespace) -> None:
+def fill(args: Namespace) -> tuple[str, ...]:
     """Set what the command line leaves open to what the person likes, or else to the default.
 
-    Raises BrokenConfig for a file that does not say it.
+    Return what is to be warned of: a file that is not ours to read says nothing. Raises
+    BrokenConfig for one that says something else.
     """
-    folder = config.folder()
-    liked = {} if folder is None else likings(folder / FILE)
+    folder, warnings = config.folder(), tuple[str, ...]()
+    try:
+        liked = {} if folder is None else likings(folder / FILE)
+    except HiddenConfig as error:
+        liked, warnings = {}, (f"defaults of the view are not known: {error}",)
     args.theme = args.theme or liked.get("theme")
     if args.refresh is None:
         args.refresh = liked.get("refresh_ms", REFRESH_MS_DEFAULT)
     if args.mouse is None:
         args.mouse = liked.get("mouse", True)
+    return warnings
 
 
 def likings(path: Path) -> dict[str, Any]:

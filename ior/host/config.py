@@ -22,6 +22,10 @@ class BrokenConfig(IorError, ValueError):
     exit_code = 78
 
 
+class HiddenConfig(BrokenConfig, PermissionError):
+    """A file in the config directory, if there is one, is not ours to read."""
+
+
 def folder() -> Path | None:
     """Return where the files are, or would be; None for a user without a home."""
     who = calling_user()
@@ -33,12 +37,17 @@ def folder() -> Path | None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds, nothing where there is none. Raises BrokenConfig."""
+    """Return what a TOML file holds, nothing where there is none.
+
+    Raises BrokenConfig, HiddenConfig where it is for want of permission.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST + 1)
     except FileNotFoundError:
         return {}
+    except PermissionError as error:
+        raise HiddenConfig(f"{path}: {error.strerror}") from None
     except OSError as error:
         raise BrokenConfig(f"{path}: {error.strerror}") from None
     if len(raw) > _MOST:

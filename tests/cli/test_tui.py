@@ -121,6 +121,22 @@ def _check(asked: Namespace) -> None:
     tui.check(asked)
 
 
+@pytest.mark.parametrize(
+    ("option", "said", "code"),
+    [("--stack=foo", "no column 'foo'", 2), ("--syscalls=opennat", "did you mean", 2)],
+)
+def test_what_is_wrong_is_said_before_a_target_is_chosen(
+    folder: Path, option: str, said: str, code: int
+) -> None:
+    child = spawn(folder, "tui", option)
+    child.expect(pexpect.EOF)
+    child.close()
+    text = child.before.decode()
+    assert said in " ".join(text.split())
+    assert "whom to trace" not in text
+    assert child.exitstatus == code
+
+
 def test_a_capture_is_shown_by_naming_it(folder: Path) -> None:
     child = spawn(folder, "tui", str(SAMPLE))
     child.expect("capture ")

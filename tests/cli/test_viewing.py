@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -148,6 +149,20 @@ def test_a_file_that_does_not_say_it_is_an_error_with_its_place(
     assert str(caught.value).startswith(f"{file}: ")
     assert said in str(caught.value)
     assert caught.value.exit_code == 78
+
+
+@pytest.mark.kernel  # as root
+def test_a_file_that_is_not_ours_to_read_is_warned_of(file: Path) -> None:
+    file.write_text('theme = "light"', encoding="utf-8")
+    file.parent.chmod(0o700)
+    asked = args()
+    os.seteuid(65534)
+    try:
+        warnings = viewing.fill(asked)
+    finally:
+        os.seteuid(0)
+    assert warnings == (f"defaults of the view are not known: {file}: Permission denied",)
+    assert (asked.theme, asked.refresh, asked.mouse) == (None, 250, True)
 
 
 def test_the_themes_are_those_that_there_are() -> None:
