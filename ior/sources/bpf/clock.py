@@ -8,6 +8,7 @@ from typing import Final
 from ior.sources.bpf.loader import Object
 
 _SUSPEND_NS: Final = 1_000_000  # no suspend is shorter
+_EVERY_S: Final = 0.1
 
 
 def boot_offset_ns() -> int:
@@ -21,8 +22,19 @@ def boot_offset_ns() -> int:
     return boot - (before + after) // 2
 
 
-def follow_suspends(loaded: Object) -> None:
-    """Correct the programs' clock after a suspend; smaller differences are our reading."""
-    offset = boot_offset_ns()
-    if abs(offset - int(loaded.globals["boot_offset_ns"])) > _SUSPEND_NS:
-        loaded.globals["boot_offset_ns"] = offset
+class Suspends:
+    """Corrects the programs' clock after suspends. It is asked before every read of records."""
+
+    def __init__(self, loaded: Object) -> None:
+        self._globals = loaded.globals
+        self._due_s = 0.0
+
+    def follow(self) -> None:
+        """Look, at most ten times a second; small differences are our reading."""
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + _EVERY_S
+        offset = boot_offset_ns()
+        if abs(offset - int(self._globals["boot_offset_ns"])) > _SUSPEND_NS:
+            self._globals["boot_offset_ns"] = offset

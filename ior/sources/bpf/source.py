@@ -28,7 +28,7 @@ from ior.pipeline.selective import SelectiveSource
 from ior.sources.bpf import features, records, selection
 from ior.sources.bpf.books import KernelBooks
 from ior.sources.bpf.choice import Choice
-from ior.sources.bpf.clock import boot_offset_ns, follow_suspends
+from ior.sources.bpf.clock import Suspends, boot_offset_ns
 from ior.sources.bpf.config import BpfConfig, problems, ring_bytes
 from ior.sources.bpf.flight import Sleepers, in_flight
 from ior.sources.bpf.loader import Object, ObjectSpec
@@ -74,6 +74,7 @@ class BpfSource(SelectiveSource):
         self._object: Object | None = None
         self._rings: tuple[RingReader, RingReader] | None = None
         self._books: KernelBooks | None = None
+        self._suspends: Suspends | None = None
         self._final: Mapping[str, int] = {}
         self._standing = Standing.EXACT
         self._at_end: KernelSnapshot | None = None
@@ -99,6 +100,7 @@ class BpfSource(SelectiveSource):
             RingReader(self._object.maps["names"].fd, self._names_size),
         )
         self._wait = Wait(self._rings[0], self._ring_size, ctx.batching, ctx.clock)
+        self._suspends = Suspends(self._object)
         self._counts.begin(self._object)
         if self._counts.rates and not self._choice.complete:
             self.ctx.warn(
@@ -155,6 +157,8 @@ class BpfSource(SelectiveSource):
         while True:
             if self._wait is not None and self._stopping is None:
                 await self._wait.for_records()
+                if self._suspends is not None:
+                    self._suspends.follow()
             batch = self._drain()
             self._warn_of_losses(at_once=False)
             if batch is not None:
@@ -177,7 +181,6 @@ class BpfSource(SelectiveSource):
         if now - self._checked < POLL_S or self._object is None or self._target is None:
             return False
         self._checked = now
-        follow_suspends(self._object)
         return self._target.ended(self._object)
 
     def stop(self) -> None:
