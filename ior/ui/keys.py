@@ -127,7 +127,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.WINDOW, ("W",), "W", "", "show everything, 10 s, 1 min or 5 min"),
     Key(Action.EARLIER, (",",), ",", "", "one window back in time"),
     Key(Action.LATER, (".",), ".", "", "one window forward"),
-    Key(Action.LIVE, ("0",), "0", "", "back to the present, and everything"),
+    Key(Action.LIVE, ("0",), "0", "", "back to the present, and everything; ends a pause"),
     Key(Action.NEXT_TAB, ("tab",), "Tab", "next tab", "next tab", _READING),
     Key(Action.PREVIOUS_TAB, ("s-tab",), "Shift-Tab", "", "previous tab", _READING),
     Key(Action.TAB, tuple("123456789"), "1 to 9", "", "to the tab of that number", _READING),

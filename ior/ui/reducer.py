@@ -230,11 +230,21 @@ def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], Stat
     def act(state: State) -> State:
         window = change(state.window, state.picture.latest_ns if state.picture else 0)
         if window == state.window:
-            return said(state, "this is the present already")
+            held = state.paused and "the picture is held: Space or 0 goes on"
+            return said(state, held or "this is the present already")
         views = tuple(view.renewed() for view in state.views)
         return replace(state, window=window, looks=(None,) * len(state.tabs), views=views)
 
     return act
+
+
+def _live(state: State) -> State:
+    """Return to the present: everything, and what goes on."""
+    window = Window()
+    if not state.paused or state.window != window:
+        state = _windowed(lambda *_: window)(state)
+    views = tuple(view.live() for view in state.views)
+    return _held(replace(state, views=views), paused=False)
 
 
 def _cancel(state: State) -> State:
@@ -280,7 +290,7 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.WINDOW: _windowed(lambda window, _: window.longer()),
     Action.EARLIER: _windowed(Window.earlier),
     Action.LATER: _windowed(Window.later),
-    Action.LIVE: _windowed(lambda *_: Window()),
+    Action.LIVE: _live,
     Action.ACCEPT: _accept,
     Action.CANCEL: _cancel,
     Action.RECORD: writing.record,

@@ -230,6 +230,13 @@ def test_space_stops_and_space_goes_on() -> None:
     assert "200 rows" in lines(state)[-1]
 
 
+def test_the_present_is_followed_again() -> None:
+    for stopped in (showing(Action.UP, Action.UP), showing(Action.UP, Action.VIEW)):
+        assert view(stopped).at is not None
+        state = after(Action.LIVE, state=stopped)
+        assert (state.paused, view(state).at, view(state).opened) == (False, None, False)
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [

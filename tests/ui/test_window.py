@@ -388,6 +388,14 @@ def test_the_screen_says_how_far_back_it_looks_and_how_to_return() -> None:
     assert looking(Action.EARLIER, Action.LIVE).window == Window()
 
 
+def test_one_returns_to_what_goes_on_also_from_a_pause() -> None:
+    held = looking(Action.PAUSE, Action.EARLIER, Action.LIVE)
+    assert (held.paused, held.window, held.message) == (False, Window(), None)
+    later = looking(Action.PAUSE, Action.LATER).message
+    assert later is not None
+    assert later.message == "the picture is held: Space or 0 goes on"
+
+
 def test_another_window_is_looked_at_also_while_paused() -> None:
     state = looking(Action.WINDOW)
     held = after(Action.PAUSE, state=state)

@@ -35,6 +35,10 @@ class View(msgspec.Struct, frozen=True):
         """Return the view for other rows: without what was seen of those before."""
         return self
 
+    def live(self) -> Self:
+        """Return the view of what goes on: without a place that it has stopped at."""
+        return self
+
 
 class Question(msgspec.Struct, frozen=True):
     """Something to be typed into the prompt; `text` stands there already."""

@@ -38,6 +38,10 @@ class StreamView(View, frozen=True, kw_only=True):
         """A row in full also tells of calls that have not returned, which are asked for then."""
         return self.opened
 
+    def live(self) -> StreamView:
+        """Follow the latest rows."""
+        return self if self.at is None else replace(self, at=None, opened=False)
+
 
 class StreamLayout(msgspec.Struct, frozen=True, eq=False):
     """What is in sight: the list, and the row in full while that is what is shown."""
