@@ -68,7 +68,7 @@ class Screen:
                 focusable=True,
                 pointed=self._pointed,
             ),
-            lambda: state().body_rows,
+            lambda: max(0, state().rows - state().head_rows - state().foot_rows),
         )
         self.application: Application[None] = Application(
             Layout(self._root(), focused_element=self._table),

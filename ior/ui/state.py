@@ -192,10 +192,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def error_lines(self) -> list[str]:
-        """What is wrong with the text in the prompt, or with the run."""
-        if self.prompt is not None:
-            return fold(self.prompt.error, self.columns, 3)
-        return fold(self.error, self.columns, max(1, self.rows // 3))
+        """What is wrong with the text in the prompt, or with the run; leaves the body a line."""
+        room = self.rows - self.head_rows - 1
+        if self.prompt is not None:  # it, the carets and the key bar
+            return fold(self.prompt.error, self.columns, max(1, min(3, room - 3)))
+        return fold(self.error, self.columns, max(1, min(self.rows // 3, room - 1)))
 
     @property
     def head_rows(self) -> int:

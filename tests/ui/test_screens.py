@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from own_nodes import COMMANDS, FILES, SYSCALLS
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
-from scenes import NAMES, Seat, opened, written
+from scenes import NAMES, SECOND, Seat, opened, written
 
 from ior.text import width
-from ior.ui.events import Event, Resized
+from ior.ui.events import Event, PeriodBegun, Resized
 from ior.ui.frames import Drawing
 from ior.ui.keys import Action, Pressed
+from ior.ui.periods import Period
+from ior.ui.state import MIN_COLUMNS, MIN_ROWS
 from ior.ui.tabs.catalogue import TABS
 from ior.ui.tabs.table import TableLayout
 
@@ -203,6 +205,30 @@ def test_no_line_is_wider_and_no_screen_taller_than_the_terminal(
     lines = _lines(name, of, [*map(Pressed, moves), Resized(columns, rows)])
     assert len(lines) == rows
     assert {width(line) for line in lines} == {columns}
+
+
+@pytest.mark.parametrize("rows", range(MIN_ROWS, MIN_ROWS + 4))
+def test_what_is_wrong_with_a_filter_is_said_in_the_smallest_terminals(
+    seat: Make, rows: int
+) -> None:
+    sitting = seat("Syscalls", (MIN_COLUMNS, rows))
+    lines = sitting.show("f", "is_error", "\r", "W", "f", " and latency >= 1 km", "\r")
+    whole(sitting, lines)
+    assert "unknown unit" in "\n".join(lines)
+
+
+def test_what_surrounds_a_tab_is_seen_where_it_leaves_no_room_for_it(seat: Make) -> None:
+    sitting = seat("Syscalls", (MIN_COLUMNS, MIN_ROWS))
+    sitting.dispatch(PeriodBegun(Period(since_ns=99 * SECOND, where="is_error")))
+    lines = sitting.show("f", "is_error", "\r", "W", "f", " and latency >= 1 km", "\r")
+    state = sitting.state
+    assert state.head_rows + state.foot_rows == MIN_ROWS
+    meant = written(state)
+    assert lines == [*meant[: state.head_rows], *meant[state.head_rows + 1 :]]
+
+
+def test_a_prompt_is_seen_in_a_single_line(seat: Make) -> None:
+    assert seat("Syscalls", (30, 1)).show("f") == [f"{'filter: ':<30}"]
 
 
 @pytest.mark.parametrize("name", NAMES)
