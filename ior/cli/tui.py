@@ -113,6 +113,8 @@ class Tui(Subcommand):
             keep_freed_memory()
             title = f"demo, {args.demo}" if args.demo else overrides.whom(spec, command)
             title = title if args.replay is None else f"capture {args.replay}"
+            if where := options.conditions(args):
+                title += f" where {' and '.join(where)}"
             ledger = None if args.ledger is None else Path(args.ledger)
             left = run_tui(
                 spec,
@@ -234,7 +236,8 @@ def command_line(args: Namespace, terms: Sequence[str]) -> str:
                 words += [f"--{option.replace('_', '-')}", value]
     for value in args.sample or ():
         words += ["--sample", value]
-    for value in (*(args.where or ()), *terms):
+    words += ["--no-push-down"] * args.no_push_down
+    for value in (*options.conditions(args), *terms):
         words += ["--where", value]
     for value in args.set:
         words += ["--set", value]

@@ -147,6 +147,15 @@ def test_a_capture_is_shown_by_naming_it(folder: Path) -> None:
     assert child.exitstatus == 0
 
 
+def test_what_the_options_leave_out_stands_in_the_title(folder: Path) -> None:
+    child = spawn(folder, "tui", str(SAMPLE), "--errors", "--where", "fd > 2")
+    child.expect("where is_error and fd > 2")
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
 @pytest.mark.parametrize("demo", ["--demo", "--demo=static"])
 def test_the_demonstration_runs(folder: Path, demo: str) -> None:
     child = spawn(folder, "tui", demo)

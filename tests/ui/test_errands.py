@@ -191,5 +191,11 @@ def test_the_equivalent_command_line() -> None:
     ]
     args = Namespace(**vars(parser.parse_args(())), command=["ls", "a b"])
     assert tui.command_line(args, ()) == "ior run -- ls 'a b'"
+    words = ["--comm", "dd", "--min-latency", "1ms", "--errors", "--no-push-down"]
+    args = Namespace(**vars(parser.parse_args([*words, "--where", "fd > 2"])), command=None)
+    assert shlex.split(tui.command_line(args, ())) == [
+        *("ior", "run", "--no-push-down", "--where", 'comm in ["dd"]'),
+        *("--where", "latency >= 1000000ns", "--where", "is_error", "--where", "fd > 2"),
+    ]
     args = Namespace(**vars(parser.parse_args(("--demo",))), command=None)
     assert tui.command_line(args, ()) == ""
