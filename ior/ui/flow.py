@@ -40,7 +40,9 @@ class Flow:
     stage that sets the pace is marked `slow`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ring: bool = True) -> None:
+        """Begin; `ring` is False where calls come from a capture."""
+        self._ring = ring
         self._seen: deque[_Seen] = deque()
 
     def table_of(
@@ -63,7 +65,7 @@ class Flow:
         self._seen.append(now)
         late = between(before.times, times) if before is not now else times
         slow = slowest(late, ledger.edges)
-        rows = list(_kernel(before, now))
+        rows = list(_kernel(before, now)) if self._ring else []
         for name in ledger.stages:
             mark = " (slow)" if slow is not None and slow.stage == name else ""
             rows.append(_stage(name, mark, before, now, late))

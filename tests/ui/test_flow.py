@@ -54,6 +54,8 @@ def test_what_the_kernel_lost_stands_before_the_stages() -> None:
     ring, probes = (dict(zip(NAMES, row, strict=True)) for row in second.rows[:2])
     assert (ring["rows/s"], ring["in"], ring["out"], ring["lost"]) == (2000, 5000, 4300, 700)
     assert probes["lost"] == 3
+    replayed = Flow(ring=False).table_of(0, at(1000, 0, 0), times((10, 0, 0), (10, 0)))
+    assert [row[0] for row in replayed.rows][:1] == ["pair"]
 
 
 def test_old_looks_are_forgotten() -> None:

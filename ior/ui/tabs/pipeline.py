@@ -66,13 +66,14 @@ class PipelineTab(Tab[PipelineView, Picture, PipelineLayout]):
     exports = "csv"
     begin = PipelineView()
 
-    def __init__(self) -> None:
-        self._flow = Flow()
+    def __init__(self, *, recorded: bool = False) -> None:
+        """Show a run, or with `recorded` the replay of one, which has no ring."""
+        self._flow = Flow(ring=not recorded)
 
     @classmethod
-    def find(cls, nodes: Nodes) -> Sequence[AnyTab]:  # noqa: ARG003 (every pipeline has it)
-        """Return the tab."""
-        return [cls()]
+    def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
+        """Return the tab, which every pipeline has."""
+        return [cls(recorded=nodes.recorded)]
 
     def look(self, sight: Sight, view: PipelineView) -> Picture:  # noqa: ARG002 (any view will do)
         """Return the tables of this moment."""
