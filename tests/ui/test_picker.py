@@ -198,6 +198,8 @@ def test_keys_on_a_screen() -> None:
     assert choice == Target(tid=2)
     assert "postgres" in saw[1]
     assert "which thread of process 1?" in saw[2]
+    assert "type a tid or a command" in saw[2]
+    assert "type a pid, a command" in saw[0]
     assert picked(("init", "\x1b[200~cron\n\x1b[201~"), ("filter cron", "\r"))[0] == Target(pid=12)
 
 

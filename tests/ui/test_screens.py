@@ -76,6 +76,8 @@ def test_a_tab(seat: Make, name: str, condition: str, size: tuple[int, int]) -> 
         assert name in FIRST or name in NOT_OF_CALLS or any(word in shown for word in KNOWN)
     elif of == "nothing" and name not in NOT_OF_CALLS:
         assert not any(word in shown for word in KNOWN)
+    if of == "nothing" and name == "Unmatched":
+        assert "no calls" not in shown
     if isinstance(sitting.state.layout, TableLayout):
         straight(sitting, sitting.state.layout)
     if isinstance(sitting.state.layout, Drawing):

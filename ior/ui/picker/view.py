@@ -13,6 +13,7 @@ from ior.units import format_count
 MIN_COLUMNS, MIN_ROWS = 40, 8
 _ID, _COMM = 8, 16  # cells; a command's name has at most 15 bytes
 _HINT = "type a pid, a command or a part of a command line"
+_HINT_OF_THREADS = "type a tid or a command"
 
 
 def lines(picker: Picker) -> list[Line]:
@@ -35,7 +36,7 @@ def _title(picker: Picker) -> Line:
 
 
 def _filter(picker: Picker) -> Line:
-    typed: Line = [("class:message", _HINT)]
+    typed: Line = [("class:message", _HINT if picker.of is None else _HINT_OF_THREADS)]
     if picker.needle:
         matching = f"  {format_count(len(picker.shown))} match"
         typed = [("class:value", picker.needle), ("reverse", " "), ("class:label", matching)]

@@ -20,6 +20,8 @@ SHOWN = (*NAMES.values(), "Latency", "Totals")
 class OwnTab(TableTab):
     """Shows a table as its node gives it."""
 
+    none = "no rows"
+
     @classmethod
     def find(cls, nodes: Nodes) -> Sequence[AnyTab]:
         """Return a tab for every table that the nodes answer now and no other tab shows."""

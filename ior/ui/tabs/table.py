@@ -66,6 +66,7 @@ class TableTab(Tab[TableView, Table, TableLayout]):
     )
     exports = "csv"
     begin = TableView()
+    none: ClassVar[str] = "no calls"  # said of a table without rows
 
     def __init__(self, name: str, node: str, index: int) -> None:
         self.name, self.node, self.index = name, node, index
@@ -130,7 +131,7 @@ class TableTab(Tab[TableView, Table, TableLayout]):
         if rest is not None and row == min(len(grid.rows) - view.top, layout.page) + 1:
             return row_line(grid, rest, shown, ("class:rest", "class:rest"), columns)
         if row > layout.page or at >= len(grid.rows):
-            said = " no calls" if row == 1 and not grid.rows and rest is None else ""
+            said = f" {self.none}" if row == 1 and not grid.rows and rest is None else ""
             return exactly([("", said)], columns)
         if at == view.cursor and view.column > 0:
             styles = ("class:value", "class:value")
