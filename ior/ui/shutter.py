@@ -17,6 +17,7 @@ from ior.ui.events import Picture
 BEHIND, BEHIND_S = 65_536, 1.0  # records that wait in the kernel, and the rest while more do
 SHARE = 4  # a picture that took t is followed by at least SHARE times t without one
 SETTLE_S = 0.05  # from the first row that moves until a picture of what it has led to
+LATE_NS = 1_000_000_000  # how long after the last move a slow stage may still give rows
 _SECOND = 1_000_000_000
 
 
@@ -37,6 +38,7 @@ class Shutter:
     def __init__(self, refresh_s: float) -> None:
         self._refresh_s = self.rest_s = refresh_s
         self._rows, self._second = 0, -1
+        self._moved_ns = -LATE_NS
         self.is_still = True
 
     def is_due(self, rows: int, now_ns: int) -> bool:
@@ -44,6 +46,8 @@ class Shutter:
         seen, second = (self._rows, self._second), now_ns // _SECOND
         self._rows, self._second = rows, second
         self.is_still = rows == seen[0]
+        if not self.is_still:
+            self._moved_ns = now_ns
         return seen != (rows, second)
 
     def took(self, picture: Picture, cost_s: float) -> None:
@@ -54,10 +58,14 @@ class Shutter:
         self.rest_s = max(rest_s, SHARE * cost_s)
 
     async def rest(self, run: Moving, clock: Clock) -> None:
-        """Wait for the next look; while nothing moves that is when something does, or a second."""
+        """Wait for the next look; while nothing moves that is when something does, or a second.
+
+        What a stage does that needs long is no move of a source: it is looked for as ever.
+        """
         if not self.is_still:
             await anyio.sleep(self.rest_s)
             return
-        with anyio.move_on_after(until_next_second(clock)):
+        is_late = clock.now_ns() - self._moved_ns < LATE_NS
+        with anyio.move_on_after(self.rest_s if is_late else until_next_second(clock)):
             await run.moves()
             await anyio.sleep(SETTLE_S)

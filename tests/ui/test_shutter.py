@@ -8,7 +8,7 @@ from emulated import ledger
 
 from ior.pipeline.run import Run
 from ior.stages.stats import Stats, StatsConfig
-from ior.testing import calls, graph
+from ior.testing import VirtualClock, calls, graph
 from ior.testing.graphs import ListSource
 from ior.ui.events import Picture
 from ior.ui.shutter import BEHIND, Shutter
@@ -47,6 +47,29 @@ def test_rests(taken: Picture, cost_s: float, rest_s: float) -> None:
     shutter = Shutter(0.25)
     shutter.took(taken, cost_s)
     assert shutter.rest_s == pytest.approx(rest_s)
+
+
+class Silent:
+    """A run whose source gives nothing."""
+
+    async def moves(self) -> None:
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(("late_s", "looks"), [(0.1, True), (1.0, False)])
+def test_rows_that_a_slow_stage_gives_late_are_looked_for(late_s: float, looks: bool) -> None:
+    """The next full second is 0.9 or one away."""
+    shutter, clock = Shutter(0.01), VirtualClock(7 * SECOND + int(late_s * SECOND))
+    shutter.is_due(5, 7 * SECOND)
+    shutter.is_due(5, clock.now_ns())
+    assert shutter.is_still
+
+    async def rest() -> bool:
+        with anyio.move_on_after(0.6) as scope:
+            await shutter.rest(Silent(), clock)
+        return not scope.cancelled_caught
+
+    assert anyio.run(rest) is looks
 
 
 def test_the_rows_of_a_run_grow_with_each_batch_and_stand_still_without() -> None:
