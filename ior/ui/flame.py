@@ -118,6 +118,8 @@ def _title(drawing: Drawing, colour: str) -> Line:
         line += [(label, "  height "), ("", f"mean {drawing.height}")]
     if drawing.shown.base is not None:
         line.append(("class:message", "  since r"))
+        if drawing.shown.left:
+            line.append(("class:bad", ", less what has left"))
     if drawing.found is not None:
         whole = max(1, int(drawing.tree.sums[drawing.weight][ROOT]))
         line += [(label, f"  /{drawing.pattern} "), (value, f"{drawing.covered / whole:.1%}")]

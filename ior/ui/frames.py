@@ -32,13 +32,17 @@ class Zoom(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True, eq=False):
-    """A picture prepared: the tree (since `base`), that of `base`, the families of its nodes."""
+    """A picture prepared: the tree (since `base`), that of `base`, the families of its nodes.
+
+    `left` is True where some calls of `base` are not there any more.
+    """
 
     snapshot: FlameSnapshot
     base: FlameSnapshot | None
     tree: Tree
     old: Tree | None
     family: npt.NDArray[np.int16]
+    left: bool = False
 
 
 class Drawing(msgspec.Struct, frozen=True, eq=False):

@@ -148,6 +148,18 @@ def before(now: FlameSnapshot, base: FlameSnapshot) -> Tree:
     return Tree(now.name, now.parent, own)
 
 
+def has_left(now: FlameSnapshot, base: FlameSnapshot) -> bool:
+    """Return whether calls of `base` are missing now: then what came since is more than is told.
+
+    Retained rows make room for others, and a window of time goes on.
+    """
+    at, calls = _places(now, base), base.self_weight["calls"]
+    known = at >= 0
+    before = np.zeros(len(now.name), np.int64)
+    np.add.at(before, at[known], calls[known])
+    return bool(calls[~known].any() or (before > now.self_weight["calls"]).any())
+
+
 def families(tree: Tree, stack: Sequence[str], weight: str) -> npt.NDArray[np.int16]:
     """Return each node's family as its number in the table of syscalls, -1 for unknown.
 

@@ -9,6 +9,7 @@ import pytest
 from emulated import SIZES, ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ior.calls import CALLS, Batch
 from ior.names import Names
@@ -317,6 +318,16 @@ def test_a_baseline_counts_from_now_on_and_colours_by_change() -> None:
     assert "points)" in lines(state)[-1]
     state = after(Action.BASELINE, state=state)
     assert drawing(state).tree.sums["calls"][ROOT] == 530
+
+
+def test_it_is_said_where_calls_from_before_the_baseline_have_left() -> None:
+    state = showing(Action.BASELINE)
+    more = after(tick(snapshot(batch(), batch(more=90)), 2), state=state)
+    assert "since r  " in lines(more)[0]
+    first = snapshot(batch())
+    weights = {name: np.maximum(values - 1, 0) for name, values in first.self_weight.items()}
+    fewer = replace(first, self_weight=weights)
+    assert "since r, less what has left" in lines(after(tick(fewer, 2), state=state))[0]
 
 
 @pytest.mark.parametrize("change", [Action.WINDOW, Action.NEXT_FAMILY])

@@ -31,7 +31,7 @@ from ior.ui.tabs.abc import (
     WrongAnswer,
 )
 from ior.ui.tabs.flamemoves import CHANGES, SEARCH, FlameView, clicked
-from ior.ui.tree import before, families, of_snapshot
+from ior.ui.tree import before, families, has_left, of_snapshot
 from ior.ui.widgets import Line
 
 STACKS: tuple[tuple[str, ...], ...] = (
@@ -121,7 +121,8 @@ class FlameTab(Tab[FlameView, FlameSnapshot, Drawing]):
         else:
             tree = of_snapshot(seen, base)
             old = None if base is None else before(seen, base)
-            shown = Shown(seen, base, tree, old, families(tree, seen.stack, "calls"))
+            left = base is not None and has_left(seen, base)
+            shown = Shown(seen, base, tree, old, families(tree, seen.stack, "calls"), left)
         zoom = view.zooms[-1] if view.zooms else Zoom()
         drawing = draw(Drawing(shown, weight, zoom, size, view.pattern, height=view.height), last)
         at = drawing.nearest(view.at, view.folded)
