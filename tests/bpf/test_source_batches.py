@@ -9,12 +9,14 @@ import time
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from tracing import Collect
 
 from ior.calls import MAX_CALLS
 from ior.host.command import Command
 from ior.pipeline.run import Run
 from ior.sources.bpf import waiting
+from ior.sources.bpf.ring import RingReader
 from ior.sources.bpf.source import BpfSource
 from ior.testing import graph
 
@@ -111,3 +113,27 @@ def test_the_end_of_a_target_is_seen_though_no_record_tells_it(
     (ledger,) = ledgers
     assert ledger.closed
     assert ledger.calls == 0
+
+
+def test_while_a_record_is_half_written_the_others_have_their_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A small ring is not left to fill, so there is no other wait."""
+    config = BpfSource.Config(pid=os.getppid(), syscalls=["swapon"], ring_size="64KiB")
+    node, turns = BpfSource(config), 100
+    run = Run(graph({"kernel": node, "seen": Collect()}, {"seen": "kernel"}))
+
+    async def stop() -> None:
+        await run.started.wait()
+        monkeypatch.setattr(RingReader, "pending_bytes", 8)
+        for _ in range(turns):
+            await checkpoint()
+        monkeypatch.undo()
+        run.stop()
+
+    async def both() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            assert (await run.run()).closed
+
+    anyio.run(both)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from anyio.lowlevel import checkpoint
 
 from ior import sampling, syscalls
 from ior.calls import HALVES, Batch, Flag, Origin
@@ -99,7 +100,7 @@ class BpfSource(SelectiveSource):
             RingReader(self._object.maps["calls"].fd, self._ring_size),
             RingReader(self._object.maps["names"].fd, self._names_size),
         )
-        self._wait = Wait(self._rings[0], self._ring_size, ctx.batching, ctx.clock)
+        self._wait = Wait(self._rings[0], self._ring_size, ctx.batching)
         self._suspends = Suspends(self._object)
         self._counts.begin(self._object)
         if self._counts.rates and not self._choice.complete:
@@ -170,6 +171,8 @@ class BpfSource(SelectiveSource):
                 await self.ctx.clock.sleep(0.001)
             elif self._ended():
                 self.stop()
+            else:  # a record that is there may be half written yet
+                await checkpoint()
 
     async def _await_end(self, target: Target) -> None:
         """Look at once whether a target is gone when the process that it was named by ends."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 
-from ior.pipeline.clock import Clock, until_next_second
+from ior.pipeline.clock import SystemClock, until_next_second
 from ior.pipeline.settings import Batching
 from ior.sources.bpf import records
 from ior.sources.bpf.ring import RingReader
@@ -22,8 +22,8 @@ _IDLE_S: Final = 1.0  # ... until there was none for so long: then with all that
 class Wait:
     """Waits for the ring of calls."""
 
-    def __init__(self, ring: RingReader, ring_bytes: int, batching: Batching, clock: Clock) -> None:
-        self._ring, self._clock = ring, clock
+    def __init__(self, ring: RingReader, ring_bytes: int, batching: Batching) -> None:
+        self._ring = ring
         self._fill_s = min(batching.max_ms / 1000, ring_bytes / _FILL_BYTES_S)
         # With this much waiting there is no wait.
         self._busy_bytes = records.STRIDE * batching.max_calls // 2
@@ -46,7 +46,7 @@ class Wait:
         """Return how long to wait for a record: one that ends a target mostly is its last."""
         if time.monotonic() - self._last_s <= _IDLE_S:
             return POLL_S
-        return until_next_second(self._clock)
+        return until_next_second(SystemClock())  # the kernel's time, whatever a run's clock says
 
     def end(self) -> None:
         """Let the present wait be over, and the next ones be short."""
