@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from typing import Any
 
 import anyio
 import pytest
@@ -120,13 +121,19 @@ def test_while_a_record_is_half_written_the_others_have_their_turns(
 ) -> None:
     """A small ring is not left to fill, so there is no other wait."""
     config = BpfSource.Config(pid=os.getppid(), syscalls=["swapon"], ring_size="64KiB")
-    node, turns = BpfSource(config), 100
+    node, looks = BpfSource(config), []
     run = Run(graph({"kernel": node, "seen": Collect()}, {"seen": "kernel"}))
+    drain = node._drain
+
+    def counted() -> Any:
+        looks.append(drain())
+        return looks[-1]
 
     async def stop() -> None:
         await run.started.wait()
+        monkeypatch.setattr(node, "_drain", counted)
         monkeypatch.setattr(RingReader, "pending_bytes", 8)
-        for _ in range(turns):
+        while len(looks) < 50:
             await checkpoint()
         monkeypatch.undo()
         run.stop()
