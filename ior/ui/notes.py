@@ -22,10 +22,14 @@ class Noted(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """An answer to what the person did, for the message line alone."""
+    """An answer to what the person did, for the message line alone.
+
+    `here` is True for one about the tab in front: it goes when one turns to another.
+    """
 
     message: str
     now_ns: int
+    here: bool = False
     bad: ClassVar[bool] = False
 
 

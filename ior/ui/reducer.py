@@ -255,6 +255,8 @@ def _at_tab(state: State, tab: int) -> State:
     """Return the state with another tab in front, and nothing over it."""
     if tab >= len(state.tabs):
         return said(state, f"there is no tab {tab + 1}")
+    if isinstance(state.message, Said) and state.message.here:
+        state = replace(state, message=None)
     return replace(state, tab=tab, over=None)
 
 

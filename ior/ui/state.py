@@ -227,7 +227,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return max(1, self.rows - self.head_rows - self.foot_rows)
 
 
-def said(state: State, message: str) -> State:
-    """Return the state with a message on its line."""
+def said(state: State, message: str, *, here: bool = False) -> State:
+    """Return the state with a message on its line; `here` as in `Said`."""
     now_ns = state.picture.now_ns if state.picture else 0
-    return replace(state, message=Said(message, now_ns))
+    return replace(state, message=Said(message, now_ns, here))

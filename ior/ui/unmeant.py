@@ -14,7 +14,8 @@ def unbound(state: State, key: str) -> State:
     front = state.front
     if front is None or state.mode is Mode.PROMPT or key == "escape":
         return state
-    return said(state, f"{_shown(key)} means nothing in {front.tab.name}; ? shows what does")
+    message = f"{_shown(key)} means nothing in {front.tab.name}; ? shows what does"
+    return said(state, message, here=True)
 
 
 def idle(state: State, action: Action) -> State:
@@ -24,7 +25,7 @@ def idle(state: State, action: Action) -> State:
     line = next((line for line in state.keys if line.action is action), None)
     if line is None or action in _QUIET:
         return state
-    return said(state, f"not in this view: {line.shown}: {line.help}")
+    return said(state, f"not in this view: {line.shown}: {line.help}", here=True)
 
 
 def _shown(key: str) -> str:

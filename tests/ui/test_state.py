@@ -330,6 +330,9 @@ def test_a_key_that_does_nothing_where_one_is_says_so() -> None:
     assert saying(Unbound("x"), state) == "x means nothing in Syscalls; ? shows what does"
     assert saying(Unbound("c-l"), state).startswith("Ctrl-L means nothing")
     assert saying(Unbound("escape"), state) == ""
+    unbound = after(Unbound("x"), state=state)
+    assert saying(Action.DOWN, unbound) != ""
+    assert saying(Action.NEXT_TAB, unbound) == "", "it is of the tab that one has left"
     assert saying(Action.POP, state) == "there is no filter to take a term off"
     assert (
         saying(Action.LATER, state) == saying(Action.LIVE, state) == "this is the present already"
