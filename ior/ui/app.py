@@ -53,7 +53,7 @@ from ior.ui.state import State
 from ior.ui.tabs.output import OutputTab
 from ior.ui.terms import joined
 from ior.ui.viewer import Viewer
-from ior.ui.wishes import Choose, Wish
+from ior.ui.wishes import Choose, Redraw, Wish
 
 PATIENCE_S = 5.0  # for a run to stop when it was asked to
 
@@ -193,7 +193,10 @@ class Session:
 
     def _grant(self, wish: Wish) -> None:
         """Do what the state wishes."""
-        if not isinstance(wish, Choose):
+        if isinstance(wish, Redraw):
+            assert self._screen is not None
+            self._screen.application.renderer.clear()
+        elif not isinstance(wish, Choose):
             self._start(self._errands.run, wish)
         elif self._options.retarget is None:
             self._answer("there is nobody else to choose: this is no live trace", False)

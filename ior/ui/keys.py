@@ -79,6 +79,7 @@ class Action(StrEnum):
     GROUP = "group"
     WINDOW = "window"
     EARLIER = "earlier"
+    REDRAW = "redraw"
     LATER = "later"
     LIVE = "live"
 
@@ -137,6 +138,7 @@ KEYS: tuple[Key, ...] = (
     Key(Action.COPY_COMMAND, ("Y",), "Y", "", "show and copy the `ior run` that traces the same"),
     Key(Action.PROCESSES, ("p",), "p", "", "choose another process; the run goes on meanwhile"),
     Key(Action.THREADS, ("t",), "t", "", "choose a thread of the process"),
+    Key(Action.REDRAW, ("c-l",), "Ctrl-L", "", "draw the whole screen anew", _EVERYWHERE),
     Key(Action.ACCEPT, ("enter",), "Enter", "apply", "in a prompt: apply", _PROMPT),
     Key(Action.CANCEL, ("escape",), "Esc", "back", "in a prompt: no change", _PROMPT),
     Key(Action.COMPLETE, ("tab",), "Tab", "complete", "in the filter: the next proposal", _PROMPT),

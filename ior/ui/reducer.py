@@ -38,7 +38,7 @@ from ior.ui.tabs.abc import Answered, Clicked, Step, View, WrongAnswer
 from ior.ui.tabs.saved import Saved
 from ior.ui.unmeant import idle, unbound
 from ior.ui.window import Window
-from ior.ui.wishes import Choose, Copy, CopyCommand, Edit, Wish
+from ior.ui.wishes import Choose, Copy, CopyCommand, Edit, Redraw, Wish
 
 MESSAGE_NS = 10_000_000_000  # how long a message stays on its line
 NOTES = 200  # messages that the Warnings view keeps
@@ -299,6 +299,7 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.EXPORT: writing.export,
     Action.EDIT: lambda state: writing.wishing(state, Edit()),
     Action.COPY_COMMAND: _wishing(CopyCommand()),
+    Action.REDRAW: _wishing(Redraw()),
     Action.PROCESSES: _wishing(Choose(threads=False)),
     Action.THREADS: _wishing(Choose(threads=True)),
     Action.NEXT_TAB: _tab(1),

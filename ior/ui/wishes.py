@@ -15,6 +15,10 @@ class Choose(msgspec.Struct, frozen=True):
     threads: bool
 
 
+class Redraw(msgspec.Struct, frozen=True):
+    """Draw the whole screen, whatever else has written on it."""
+
+
 class Propose(msgspec.Struct, frozen=True):
     """Ask where to write, proposing a name."""
 
@@ -58,5 +62,14 @@ class SaveFilter(msgspec.Struct, frozen=True):
 
 
 Wish = (
-    Choose | Propose | Write | StopRecording | Copy | CopyCommand | Edit | ListFilters | SaveFilter
+    Choose
+    | Redraw
+    | Propose
+    | Write
+    | StopRecording
+    | Copy
+    | CopyCommand
+    | Edit
+    | ListFilters
+    | SaveFilter
 )

@@ -73,6 +73,17 @@ def test_a_message_goes_after_the_end_too(person: Person, monkeypatch: pytest.Mo
     assert "q leaves" in screen[-2]
 
 
+def test_ctrl_l_draws_over_what_somebody_else_wrote(person: Person) -> None:
+    def noise() -> None:
+        person.terminal.write("\x1b[5;1HBroadcast message\x1b[9;9H\x1b[2K")
+        person.keyboard.send_text("\x0c")
+
+    person.when("ended", "2").when("syscall ", noise)
+    person.until(lambda: person.terminal.lines == person.saw[-1], "q")
+    assert live(person, pipeline(STREAM)) == 0
+    assert len(person.saw) == 3
+
+
 def test_q_stops_a_run_and_its_books_close(person: Person, tmp_path: Path) -> None:
     person.when("read ", "q")
     spec = pipeline(source="ends = false")

@@ -32,7 +32,7 @@ from ior.ui.tabs.switches import SwitchesTab
 from ior.ui.tabs.table import TableTab
 from ior.ui.tabs.texts import TextTab
 from ior.ui.terms import joined
-from ior.ui.wishes import Choose, CopyCommand, Edit, Propose
+from ior.ui.wishes import Choose, CopyCommand, Edit, Propose, Redraw
 
 Make = Callable[..., Seat]
 
@@ -55,6 +55,7 @@ EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (None, Action.EXPORT): do.wishes(Propose("export")),
     (None, Action.EDIT): do.wishes(Edit()),
     (None, Action.COPY_COMMAND): do.wishes(CopyCommand()),
+    (None, Action.REDRAW): do.wishes(Redraw()),
     (None, Action.PROCESSES): do.wishes(Choose(threads=False)),
     (None, Action.THREADS): do.wishes(Choose(threads=True)),
     (TableTab, Action.DRILL): do.drills_into_the_row,
@@ -332,6 +333,8 @@ def test_a_key_in_a_prompt(seat: Make, action: Action, name: str) -> None:
         assert (state.terms, state.prompt) == (("is_error",), None)
     elif action in (Action.COMPLETE, Action.COMPLETE_BEFORE):
         assert state.prompt is not None  # what is proposed is tested in test_completing.py
+    elif action is Action.REDRAW:
+        assert state.prompt is not None
     else:
         assert (action, state.terms, state.prompt) == (Action.CANCEL, (), None)
 

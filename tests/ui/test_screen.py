@@ -85,7 +85,7 @@ def test_a_wrong_filter_shows_carets_under_what_was_typed(
 def test_keys_that_mean_nothing_say_so_and_none_does_while_one_types(stand: Make) -> None:
     busy = stand(80, 24, state(*BUSY))
     assert busy.show("x")[-2].strip() == "x means nothing in Syscalls; ? shows what does"
-    assert busy.show("\x0c")[-2].strip() == "Ctrl-L means nothing in Syscalls; ? shows what does"
+    assert busy.show("\x14")[-2].strip() == "Ctrl-T means nothing in Syscalls; ? shows what does"
     asked = stand(80, 24, state(*BUSY))
     assert not any("means nothing" in line for line in asked.show("f", "x"))
     assert asked.state.prompt is not None
