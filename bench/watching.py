@@ -25,9 +25,9 @@ from ior.host.command import Command
 from ior.pipeline.ledger import Ledger
 from ior.pipeline.spec import PipelineSpec
 from ior.sources.bpf.source import BpfSource
-from ior.ui import app
 from ior.ui.events import Event, Tick
 from ior.ui.options import ViewOptions
+from ior.ui.session import Session
 
 REFRESH_MS = 250  # the default
 EACH_S, IDLE_S = 3.0, 10.0  # a tab of the demonstration; the idle view
@@ -54,7 +54,7 @@ class Terminal(Written):
         return len(text)
 
 
-class Timed(app.Session):
+class Timed(Session):
     """A session that notes how long pictures take to be reduced and drawn."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

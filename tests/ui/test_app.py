@@ -14,7 +14,7 @@ from emulated import Person
 
 from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
-from ior.ui import app
+from ior.ui import session
 from ior.ui.app import run_tui
 from ior.ui.options import ViewOptions
 from ior.ui.picker.choice import Retarget, Target
@@ -64,7 +64,7 @@ def test_the_end_stays_on_the_screen_until_q(person: Person, tmp_path: Path) -> 
 
 
 def test_a_message_goes_after_the_end_too(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MESSAGE_NS", 200_000_000)
+    monkeypatch.setattr(session, "MESSAGE_NS", 200_000_000)
     person.when("ended", "2").when("syscall ", "y").when("copied", lambda: None)
     person.until(lambda: "copied" not in "\n".join(person.terminal.lines), "q")
     assert live(person, pipeline(STREAM)) == 0
@@ -199,7 +199,7 @@ def test_nothing_is_written_over_the_screen(
     person: Person, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(app.Session, "say", _recorded(app.Session.say, said))
+    monkeypatch.setattr(session.Session, "say", _recorded(session.Session.say, said))
     handler = logging.StreamHandler(sys.stderr)
     logging.getLogger("libbpf").addHandler(handler)
     try:
@@ -217,9 +217,9 @@ def test_nothing_is_written_over_the_screen(
 
 
 def _recorded(say: object, said: list[str]) -> object:
-    def record(session: app.Session, text: str, bad: bool) -> None:
+    def record(it: session.Session, text: str, bad: bool) -> None:
         said.append(text)
-        say(session, text, bad)
+        say(it, text, bad)
 
     return record
 
@@ -227,7 +227,7 @@ def _recorded(say: object, said: list[str]) -> object:
 def test_a_run_that_does_not_stop_is_given_up(
     person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(app, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(session, "PATIENCE_S", 0.1)
     person.when("read ", "q")
     assert live(person, pipeline(source="deaf = true"), ledger_path=tmp_path / "books.json") == 1
     assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is False
