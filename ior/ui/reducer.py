@@ -238,6 +238,15 @@ def _windowed(change: Callable[[Window, int], Window]) -> Callable[[State], Stat
     return act
 
 
+def _earlier(state: State) -> State:
+    """Show the window before, unless that would lie before the first call."""
+    latest_ns = state.picture.latest_ns if state.picture else 0
+    end_ns = state.window.earlier(latest_ns).end_ns
+    if end_ns is not None and end_ns <= latest_ns - state.shown_ns:
+        return said(state, "there is no call before that")
+    return _windowed(Window.earlier)(state)
+
+
 def _live(state: State) -> State:
     """Return to the present: everything, and what goes on."""
     window = Window()
@@ -290,7 +299,7 @@ _ACTIONS: dict[Action, Callable[[State], State]] = {
     Action.PREVIOUS_FAMILY: filtering.step_family(-1),
     Action.PAUSE: _pause,
     Action.WINDOW: _windowed(lambda window, _: window.longer()),
-    Action.EARLIER: _windowed(Window.earlier),
+    Action.EARLIER: _earlier,
     Action.LATER: _windowed(Window.later),
     Action.LIVE: _live,
     Action.ACCEPT: _accept,

@@ -128,7 +128,7 @@ class Seat(Stand):
         super().__init__(terminal, keyboard, state, look)
         self.turn(of)
         for event in (
-            Started(98 * SECOND, self._viewer.open()),
+            Started(70 * SECOND, self._viewer.open()),
             Resized(terminal.columns, terminal.rows),
             Noted("something was warned of", 99 * SECOND),
             Pressed(Action.TAB, NAMES.index(name)),

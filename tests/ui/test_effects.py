@@ -39,7 +39,7 @@ Make = Callable[..., Seat]
 EFFECTS: dict[tuple[type[Any] | None, Action], Effect] = {
     (None, Action.QUIT): do.leaves,
     (None, Action.HELP): do.helps,
-    (None, Action.WARNINGS): do.shows_and_hides("0:01  something was warned of"),
+    (None, Action.WARNINGS): do.shows_and_hides("0:29  something was warned of"),
     (None, Action.OUTPUT): do.shows_and_hides("the command said this"),
     (None, Action.FILTER): do.edits_the_filter,
     (None, Action.POP): do.takes_the_last_term_off,

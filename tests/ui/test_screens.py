@@ -62,7 +62,7 @@ def test_a_tab(seat: Make, name: str, condition: str, size: tuple[int, int]) -> 
     lines = come_to(sitting)
     whole(sitting, lines)
     assert lines[0].startswith(" ior  the test " if size[0] > 60 else " ior  the")
-    assert lines[0].endswith("failed 0:03 " if condition == "error" else "running 0:03 ")
+    assert lines[0].endswith("failed 0:31 " if condition == "error" else "running 0:31 ")
     assert lines[1].startswith(" calls 0 " if of == "nothing" else " calls 8,000 ")
     assert sitting.named == name
     assert lines[-1].endswith(" ? help  q quit ")

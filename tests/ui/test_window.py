@@ -388,6 +388,16 @@ def test_the_screen_says_how_far_back_it_looks_and_how_to_return() -> None:
     assert looking(Action.EARLIER, Action.LIVE).window == Window()
 
 
+def test_nobody_looks_back_beyond_the_first_call() -> None:
+    back = looking(*[Action.EARLIER] * 30)
+    assert back.picture is not None
+    assert back.window.end_ns is not None
+    before_ns = back.picture.latest_ns - back.window.end_ns
+    assert 0 < back.shown_ns - before_ns <= 10 * SECOND
+    assert back.message is not None
+    assert back.message.message == "there is no call before that"
+
+
 def test_one_returns_to_what_goes_on_also_from_a_pause() -> None:
     held = looking(Action.PAUSE, Action.EARLIER, Action.LIVE)
     assert (held.paused, held.window, held.message) == (False, Window(), None)
