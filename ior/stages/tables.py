@@ -281,8 +281,9 @@ class _Quantiles:
         """Return `QUANTILES` of rows that have had so many calls, shape (rows, quantiles)."""
         if len(rows) and rows.max() >= len(self._calls):
             size = 2 * int(rows.max()) + 1
-            self._values = np.resize(self._values, (size, len(QUANTILES)))
-            self._calls = np.concatenate([self._calls, np.zeros(size - len(self._calls), np.int64)])
+            added = size - len(self._calls)
+            self._values = np.vstack([self._values, np.zeros((added, len(QUANTILES)), np.int64)])
+            self._calls = np.append(self._calls, np.zeros(added, np.int64))
         stale = self._calls[rows] != calls
         self._values[rows[stale]] = histograms.quantiles(rows[stale], QUANTILES)
         self._calls[rows] = calls

@@ -20,7 +20,6 @@ COLOURS = ("family", "mean latency", "errors", "change")
 HEIGHTS = ("", "latency", "gap", "bytes", "errors")
 """The weights whose means can be the frames' height."""
 
-
 _TALLEST = 4  # lines of a row of frames
 
 

@@ -61,6 +61,7 @@ class Action(StrEnum):
     EDIT = "edit"
     COPY = "copy"
     COPY_COMMAND = "copy command"
+    REDRAW = "redraw"
     PROCESSES = "processes"
     THREADS = "threads"
     RESCAN = "rescan"
@@ -79,7 +80,6 @@ class Action(StrEnum):
     GROUP = "group"
     WINDOW = "window"
     EARLIER = "earlier"
-    REDRAW = "redraw"
     LATER = "later"
     LIVE = "live"
 

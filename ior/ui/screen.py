@@ -187,11 +187,11 @@ def bindings(
 
     @made.add(Keys.Any, filter=Condition(lambda: state().prompt is None))
     def _(event: KeyPressEvent) -> None:
-        pressed_ = event.key_sequence[0]
-        if isinstance(pressed_.key, Keys):
-            dispatch(Unbound(pressed_.key.value))
-        elif pressed_.key.isprintable():
-            dispatch(Unbound(pressed_.key))
+        key = event.key_sequence[0].key
+        if isinstance(key, Keys):
+            dispatch(Unbound(key.value))
+        elif key.isprintable():
+            dispatch(Unbound(key))
 
     return made
 

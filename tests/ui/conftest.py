@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from emulated import Person, Stand, Terminal
@@ -11,6 +12,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from scenes import Seat
 
+from ior.stages.stats import Stats
 from ior.ui.state import State
 
 
@@ -35,3 +37,17 @@ def person() -> Iterator[Person]:
         sitting = Person(Terminal(80, 24), keyboard)
         yield sitting
         sys.stdout.write("\n".join(sitting.terminal.lines))  # shown when the test fails
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note how many calls the groups have that `stats` is given, each time."""
+    given: list[int] = []
+    add = Stats.add
+
+    def counting(stage: Stats, groups: Any) -> None:
+        given.append(groups.calls)
+        add(stage, groups)
+
+    monkeypatch.setattr(Stats, "add", counting)
+    return given

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from emulated import Person
@@ -16,7 +17,7 @@ from ior.errors import OutputError, SpecError, UsageError
 from ior.pipeline.spec import PipelineSpec, parse
 from ior.ui import session
 from ior.ui.app import run_tui
-from ior.ui.options import ViewOptions
+from ior.ui.options import Left, ViewOptions
 from ior.ui.picker.choice import Retarget, Target
 from ior.ui.tabs.table import TableLayout, TableTab, TableView
 from ior.ui.widgets import Line
@@ -273,54 +274,41 @@ def test_without_a_terminal_it_says_so() -> None:
         run_tui(pipeline())
 
 
+def left(person: Person, retarget: Retarget, **options: Any) -> Left:
+    """Run with somebody who may choose another target, until they have left."""
+    return run_tui(
+        pipeline(source="ends = false"),
+        options=ViewOptions(retarget=retarget),
+        input=person.keyboard,
+        output=person.terminal.output,
+        **options,
+    )
+
+
 def test_another_target_is_chosen_while_the_run_goes_on(person: Person, tmp_path: Path) -> None:
     person.when("read ", "p").when("every process", "\x1b").when("running", "p")
     person.when("every process", "\r")
-    left = run_tui(
-        pipeline(source="ends = false"),
-        refresh_ms=20,
-        ledger_path=tmp_path / "books.json",
-        options=ViewOptions(retarget=Retarget()),
-        input=person.keyboard,
-        output=person.terminal.output,
-    )
-    assert left == (0, Target())
+    books = tmp_path / "books.json"
+    assert left(person, Retarget(), refresh_ms=20, ledger_path=books) == (0, Target())
     assert len(person.saw) == 4
     assert json.loads((tmp_path / "books.json").read_bytes())["closed"] is True
 
 
 def test_ctrl_c_leaves_ior_also_while_a_target_is_chosen(person: Person) -> None:
     person.when("read ", "p").when("every process", "\x03")
-    left = run_tui(
-        pipeline(source="ends = false"),
-        options=ViewOptions(retarget=Retarget()),
-        input=person.keyboard,
-        output=person.terminal.output,
-    )
-    assert left == (0, None)
+    assert left(person, Retarget()) == (0, None)
     assert len(person.saw) == 2
 
 
 def test_threads_are_chosen_of_the_process_that_is_traced(person: Person) -> None:
     person.when("read ", "t").when("all threads of", "\x1b[F\r")
-    left = run_tui(
-        pipeline(source="ends = false"),
-        options=ViewOptions(retarget=Retarget(1)),
-        input=person.keyboard,
-        output=person.terminal.output,
-    )
-    assert left.target in {Target(tid=int(tid)) for tid in os.listdir("/proc/1/task")}
+    found = left(person, Retarget(1)).target
+    assert found in {Target(tid=int(tid)) for tid in os.listdir("/proc/1/task")}
 
 
 def test_signals_leave_while_a_target_is_chosen(person: Person) -> None:
     person.when("read ", "p").when("every process", lambda: os.kill(os.getpid(), signal.SIGTERM))
-    left = run_tui(
-        pipeline(source="ends = false"),
-        options=ViewOptions(retarget=Retarget()),
-        input=person.keyboard,
-        output=person.terminal.output,
-    )
-    assert left == (0, None)
+    assert left(person, Retarget()) == (0, None)
 
 
 def test_without_a_live_trace_there_is_nobody_to_choose(person: Person) -> None:

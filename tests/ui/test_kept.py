@@ -138,17 +138,7 @@ def test_whatever_else_is_chosen_is_seen(other: Chosen, rows: int) -> None:
     assert [table.rows[0][1] for table in found] == [ROWS, rows] * 2
 
 
-def test_a_window_is_added_up_once_and_moves_when_calls_come(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    added: list[int] = []
-    add = Stats.add
-
-    def counting(stage: Stats, groups: Any) -> None:
-        added.append(groups.calls)
-        add(stage, groups)
-
-    monkeypatch.setattr(Stats, "add", counting)
+def test_a_window_is_added_up_once_and_moves_when_calls_come(added: list[int]) -> None:
     watching = Watching()
     seen = []
     for _ in range(12):

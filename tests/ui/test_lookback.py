@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_chunks import CALL, facts
@@ -87,15 +86,7 @@ def test_each_look_is_what_the_seconds_are_anew(
                 assert dict(one.folded("calls")) == dict(other.folded("calls"))
 
 
-def test_a_look_costs_what_has_come_since_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    added: list[int] = []
-    add = Stats.add
-
-    def counting(stage: Stats, groups: Any) -> None:
-        added.append(groups.calls)
-        add(stage, groups)
-
-    monkeypatch.setattr(Stats, "add", counting)
+def test_a_look_costs_what_has_come_since_the_last(added: list[int]) -> None:
     history, lookback = History(HistoryConfig()), Lookback()
     for number in range(60):
         for quarter in range(4):
